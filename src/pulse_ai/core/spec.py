@@ -1,0 +1,125 @@
+"""How a task is named by one process and built by another, without pickle."""
+
+__all__ = ("TaskSpec", "build_task", "spec_of")
+
+import importlib
+import importlib.util
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import msgspec
+
+from pulse_ai.core.errors import LoadFailed, TargetError
+from pulse_ai.core.task import Task
+
+
+class TaskSpec(msgspec.Struct, frozen=True):
+    """Where a task's class is and what to make it with.
+
+    Attributes:
+        target: ``module:Name`` or ``path/to/file.py:name``; the name is a ``Task`` class or instance.
+        args: Positional arguments for the class; plain values.
+        kwargs: Keyword arguments for the class; plain values.
+
+    Example:
+        >>> TaskSpec("shop.models:Prices", kwargs={"currency": "EUR"}).target
+        'shop.models:Prices'
+    """
+
+    target: str
+    args: tuple[Any, ...] = ()
+    kwargs: dict[str, Any] = {}
+
+
+def spec_of(task: Task | type[Task]) -> TaskSpec:
+    """Return the spec from which a worker process can build this task again.
+
+    Raises:
+        TargetError: The class lives where another process cannot find it (inside a function, or typed at
+            a prompt), or was made with arguments that are not plain values.
+
+    Example:
+        >>> from fractions import Fraction
+        >>> spec_of(Fraction)
+        Traceback (most recent call last):
+        pulse_ai.core.errors.TargetError: Fraction is not a Task: derive it from pulse_ai.Task
+    """
+    cls = task if isinstance(task, type) else type(task)
+    if not issubclass(cls, Task):
+        raise TargetError(f"{cls.__name__} is not a Task: derive it from pulse_ai.Task")
+    if "<locals>" in cls.__qualname__:
+        raise TargetError(f"{cls.__qualname__} is defined inside a function; move it to the top of a module")
+    args, kwargs = ((), {}) if isinstance(task, type) else task._arguments  # noqa: SLF001 - our own base class
+    try:
+        msgspec.msgpack.encode((args, kwargs))
+    except (TypeError, ValueError, OverflowError) as error:
+        raise TargetError(
+            f"{cls.__name__} was made with a value that cannot be sent to a worker: {error}"
+        ) from error
+    return TaskSpec(f"{_origin(cls)}:{cls.__qualname__}", args, kwargs)
+
+
+def _origin(cls: type) -> str:
+    """Return the module's import name, or the file's path for a script's ``__main__``."""
+    if cls.__module__ != "__main__":
+        return cls.__module__
+    file = getattr(sys.modules["__main__"], "__file__", None)
+    if file is None:
+        raise TargetError(
+            f"{cls.__name__} was typed at a prompt; put it in a file so that a worker can import it"
+        )
+    return str(Path(file).resolve())
+
+
+def build_task(spec: TaskSpec) -> Task:
+    """Import and build the task of a spec. Runs in the worker process.
+
+    Raises:
+        LoadFailed: The module or name does not exist, importing it raised, or it is not a Task.
+
+    Example:
+        >>> build_task(TaskSpec("nowhere:Nothing"))
+        Traceback (most recent call last):
+        pulse_ai.core.errors.LoadFailed: cannot import 'nowhere': No module named 'nowhere'
+    """
+    origin, _, name = spec.target.rpartition(":")
+    if not origin:
+        raise LoadFailed(f"{spec.target!r} does not name a task; write module:Name or file.py:name")
+    found: Any = _import(origin)
+    for part in name.split("."):
+        found = getattr(found, part, None)
+    if isinstance(found, type) and issubclass(found, Task):
+        return _construct(found, spec)
+    if isinstance(found, Task):
+        return found
+    what = "does not exist" if found is None else f"is a {type(found).__name__}, not a Task"
+    raise LoadFailed(f"{name!r} in {origin!r} {what}")
+
+
+def _construct(cls: type[Task], spec: TaskSpec) -> Task:
+    try:
+        return cls(*spec.args, **spec.kwargs)
+    except Exception as error:
+        raise LoadFailed(f"{cls.__name__} could not be built: {type(error).__name__}: {error}") from error
+
+
+def _import(origin: str) -> ModuleType:
+    try:
+        return _import_file(Path(origin)) if origin.endswith(".py") else importlib.import_module(origin)
+    except Exception as error:
+        raise LoadFailed(f"cannot import {origin!r}: {error}") from error
+
+
+def _import_file(path: Path) -> ModuleType:
+    """Import a file by its path under a name of its own, with its folder first on the import path."""
+    name = f"pulse_target_{path.stem}"
+    module_spec = importlib.util.spec_from_file_location(name, path)
+    if module_spec is None or module_spec.loader is None or not path.is_file():
+        raise FileNotFoundError(f"no Python file at {path}")
+    sys.path.insert(0, str(path.resolve().parent))
+    module = importlib.util.module_from_spec(module_spec)
+    sys.modules[name] = module
+    module_spec.loader.exec_module(module)
+    return module
