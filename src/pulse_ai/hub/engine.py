@@ -1,0 +1,107 @@
+"""ONNX Runtime behind one narrow class: arrays in, logits out."""
+
+__all__ = ("Engine", "available_cores")
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pulse_ai.core import LoadFailed
+
+_KNOWN_INPUTS = frozenset({"input_ids", "attention_mask", "token_type_ids"})
+_DTYPES = {"tensor(int64)": np.int64, "tensor(int32)": np.int32}
+
+
+def available_cores() -> int:
+    """Return how many cores this process may use; at least 1.
+
+    Example:
+        >>> available_cores() >= 1
+        True
+    """
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+class Engine:
+    """One classifier graph, ready to run.
+
+    Args:
+        path: An ONNX file with inputs ``input_ids``, ``attention_mask`` and maybe ``token_type_ids``.
+        threads: Threads for one call; 0 means one for each core that this process may use.
+
+    Raises:
+        LoadFailed: The file is not an ONNX graph that this engine runs, or wants other inputs.
+    """
+
+    def __init__(self, path: Path, threads: int = 0) -> None:
+        self.threads = threads or available_cores()
+        self._session = _open_session(path, self.threads)
+        self._inputs = _input_types(self._session, path)
+        self._output = _logits_name(self._session)
+
+    @property
+    def name(self) -> str:
+        """The engine's name and version, for people."""
+        import onnxruntime
+
+        return f"onnxruntime {onnxruntime.__version__} (CPU)"
+
+    def logits(self, feeds: Mapping[str, NDArray[np.int64]]) -> NDArray[np.float32]:
+        """Return raw scores of shape (rows, labels).
+
+        Args:
+            feeds: ``input_ids``, ``attention_mask`` and ``token_type_ids`` of shape (rows, length) each;
+                those that the graph does not want are left out.
+
+        Raises:
+            LoadFailed: The graph's answer does not have one row of numbers for each row of input.
+        """
+        wanted = {name: feeds[name].astype(kind, copy=False) for name, kind in self._inputs.items()}
+        answer = np.asarray(self._session.run([self._output], wanted)[0], dtype=np.float32)
+        rows = feeds["input_ids"].shape[0]
+        if answer.ndim != 2 or answer.shape[0] != rows:
+            raise LoadFailed(
+                f"the graph answers {rows} rows with shape {answer.shape}, not (rows, labels); "
+                "is it a sequence classifier?"
+            )
+        return answer
+
+
+def _open_session(path: Path, threads: int) -> Any:
+    import onnxruntime
+
+    runtime: Any = onnxruntime
+    options = runtime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    try:
+        return runtime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # its exceptions share no class but Exception
+        raise LoadFailed(f"{path} cannot be run: {error}") from error
+
+
+def _input_types(session: Any, path: Path) -> dict[str, type[np.signedinteger[Any]]]:
+    types = {str(slot.name): str(slot.type) for slot in session.get_inputs()}
+    unknown = set(types) - _KNOWN_INPUTS
+    if unknown or "input_ids" not in types:
+        raise LoadFailed(
+            f"{path} wants the inputs {', '.join(sorted(types))}; a text classifier takes input_ids, "
+            "attention_mask and token_type_ids"
+        )
+    wrong = sorted(name for name, kind in types.items() if kind not in _DTYPES)
+    if wrong:
+        raise LoadFailed(f"{path} wants {wrong[0]} as {types[wrong[0]]}; token numbers are int64 or int32")
+    return {name: _DTYPES[kind] for name, kind in types.items()}
+
+
+def _logits_name(session: Any) -> str:
+    names = [str(slot.name) for slot in session.get_outputs()]
+    return "logits" if "logits" in names else names[0]

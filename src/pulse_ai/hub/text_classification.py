@@ -1,0 +1,121 @@
+"""The task: a text in, labels with scores out."""
+
+__all__ = ("TextClassification",)
+
+from typing import Any, Unpack
+
+from pulse_ai.core import Failure, LoadFailed, Task
+from pulse_ai.hub.answers import Predictions, Text
+from pulse_ai.hub.config import ModelConfig, read_config
+from pulse_ai.hub.model_files import ModelFiles, model_files
+from pulse_ai.hub.scores import best_first, scores_of
+from pulse_ai.hub.settings import ClassificationOptions, ClassificationSettings, ScoresFunction
+from pulse_ai.hub.sources import find_folder
+from pulse_ai.hub.text_model import Scored, TextModel
+
+_WARM_UP = ("Fine.", "A longer sentence, so that the engine has seen more than one shape. " * 4)
+
+
+class TextClassification(Task):
+    """Classifies text with a pretrained sequence classifier, on the CPU through ONNX Runtime.
+
+    Building one only checks the arguments; ``load`` finds, downloads, converts and quantises.
+
+    Args:
+        source: ``embedded`` (the sentiment model in this package), ``hf:owner/name`` with an optional
+            ``@revision``, or a folder with a Hugging Face checkpoint.
+        **options: ``revision``, ``precision``, ``scores_function``, ``top_k``, ``offline`` and ``threads``,
+            as ``ClassificationSettings`` explains them.
+
+    Raises:
+        ValueError: An argument is out of its range.
+
+    Example:
+        >>> task = TextClassification("embedded", threads=1)
+        >>> task.load()
+        >>> task.predict([Text("A joy from start to finish.")])[0].predictions[0].label
+        'POSITIVE'
+    """
+
+    def __init__(self, source: str = "embedded", **options: Unpack[ClassificationOptions]) -> None:
+        self.settings = ClassificationSettings(source=source, **options)
+        self._model: TextModel | None = None
+        self._labels: tuple[str, ...] = ()
+        self._function: ScoresFunction = "softmax"
+        self._facts: dict[str, Any] = {}
+
+    def load(self) -> None:
+        """Get the model ready to answer.
+
+        Raises:
+            TargetError: The source does not exist, or is not a classifier that can be served.
+            LoadFailed: The source was found but could not be fetched, converted or run.
+        """
+        folder, revision = find_folder(self.settings, self.report_progress)
+        config = read_config(folder)
+        files = model_files(folder, config, self.settings, self.report_progress)
+        self.report_progress(0.9, "starting the engine")
+        model = files.open_model(self.settings.threads)
+        self._labels = _checked_labels(config, _warm_up(model))
+        self._function = self.settings.scores_function or config.scores_function
+        self._facts = self._describe(config, files, model) | ({"revision": revision} if revision else {})
+        self._model = model
+
+    def predict(self, items: list[Text]) -> list[Predictions | Failure]:
+        """Classify each text.
+
+        Args:
+            items: Texts of any length; one longer than the model reads is cut, and its answer says so.
+
+        Returns:
+            Predictions, best first, or a ``Failure`` for a text that the model has no score for.
+        """
+        if self._model is None:
+            raise LoadFailed("the model is not loaded; call load() first")
+        return [self._answer(scored) for scored in self._model.score([item.q for item in items])]
+
+    def describe(self) -> dict[str, Any]:
+        """Return the engine, precision, sizes and accuracy of what is served."""
+        return self._facts
+
+    def take_counts(self) -> dict[str, int]:
+        """Return ``tokens`` and ``padding_tokens`` since the last call."""
+        return self._model.take_counts() if self._model else {}
+
+    def _answer(self, scored: Scored | Failure) -> Predictions | Failure:
+        if isinstance(scored, Failure):
+            return scored
+        scores = scores_of(scored.logits[None], self._function)[0]
+        return Predictions(best_first(scores, self._labels, self.settings.top_k), scored.truncated)
+
+    def _describe(self, config: ModelConfig, files: ModelFiles, model: TextModel) -> dict[str, Any]:
+        return {
+            "engine": model.engine.name,
+            "threads": model.engine.threads,
+            "source": self.settings.source,
+            "precision": self.settings.precision,
+            "architecture": config.model_type,
+            "labels": list(self._labels),
+            "max_tokens": config.max_tokens,
+            "scores_function": self._function,
+            **files.facts,
+        }
+
+
+def _warm_up(model: TextModel) -> int:
+    """Run a few shapes, so that the first request is not slow; return how many labels there are."""
+    sizes = [len(scored.logits) for text in _WARM_UP for scored in model.score([text]) if isinstance(scored, Scored)]
+    model.score([*_WARM_UP, *_WARM_UP])
+    model.take_counts()
+    if not sizes:
+        raise LoadFailed("the model gives no finite score for plain English; the weights are damaged")
+    return sizes[0]
+
+
+def _checked_labels(config: ModelConfig, count: int) -> tuple[str, ...]:
+    labels = config.labels or tuple(f"LABEL_{number}" for number in range(count))
+    if len(labels) != count:
+        raise LoadFailed(
+            f"config.json names {len(labels)} labels ({', '.join(labels)}) but the model gives {count} scores"
+        )
+    return labels
