@@ -33,6 +33,7 @@ from pulse_ai.core.manifest import Manifest as Manifest
 from pulse_ai.core.manifest import manifest_of as manifest_of
 from pulse_ai.core.schema import ItemTypes as ItemTypes
 from pulse_ai.core.schema import checker_type as checker_type
+from pulse_ai.core.schema import is_array_type as is_array_type
 from pulse_ai.core.schema import item_types as item_types
 from pulse_ai.core.schema import schema_of as schema_of
 from pulse_ai.core.settings import BatchMode as BatchMode

@@ -6,7 +6,7 @@ schema says beyond msgspec's reach (recursion, unions of objects, formats) passe
 which has the real types, turns the item down there.
 """
 
-__all__ = ("ItemTypes", "checker_type", "item_types", "schema_of")
+__all__ = ("ItemTypes", "checker_type", "is_array_type", "item_types", "schema_of")
 
 import inspect
 import types
@@ -15,7 +15,6 @@ from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_origin, get_type_hints
 
 import msgspec
-import numpy as np
 
 from pulse_ai.core.errors import LoadFailed
 from pulse_ai.core.task import Failure, Task
@@ -98,9 +97,20 @@ def schema_of(hint: Any) -> dict[str, Any]:
 
 
 def _array_schema(hint: type) -> dict[str, Any]:
-    if hint is np.ndarray or get_origin(hint) is np.ndarray:
+    if is_array_type(hint):
         return {"type": "array", "description": "an array as nested lists"}
     raise NotImplementedError(f"{hint} has no JSON form")
+
+
+def is_array_type(hint: Any) -> bool:
+    """Say whether a type hint is ``numpy.ndarray``, without importing NumPy.
+
+    Example:
+        >>> is_array_type(list)
+        False
+    """
+    kind = get_origin(hint) or hint
+    return getattr(kind, "__module__", "") == "numpy" and getattr(kind, "__name__", "") == "ndarray"
 
 
 def checker_type(schema: JsonSchema) -> Any:

@@ -28,6 +28,7 @@ class SchedulerSettings:
         batch_timeout_s: Longest time a batch stays open in ``timer`` mode, in seconds.
         queue_limit_items: Most items waiting; one more is refused as overloaded.
         queue_limit_bytes: Most bytes of encoded items waiting.
+        batch_limit_bytes: Most bytes of encoded items in one batch, and so of one item.
         deadline_s: A request's time limit where it brings none of its own, in seconds.
         overdue_s: Longest time a batch may be with a worker, in seconds; past it the worker counts as hung
             and is killed.
@@ -43,12 +44,13 @@ class SchedulerSettings:
     batch_timeout_s: float = 0.050
     queue_limit_items: int = 200
     queue_limit_bytes: int = 64 * 1024 * 1024
+    batch_limit_bytes: int = 32 * 1024 * 1024
     deadline_s: float = 1.0
     overdue_s: float = 30.0
 
     def __post_init__(self) -> None:
         _at_least(1, batch_size=self.batch_size, queue_limit_items=self.queue_limit_items)
-        _at_least(1, queue_limit_bytes=self.queue_limit_bytes)
+        _at_least(1, queue_limit_bytes=self.queue_limit_bytes, batch_limit_bytes=self.batch_limit_bytes)
         _at_least(0, batch_timeout_s=self.batch_timeout_s)
         _at_least(0.001, deadline_s=self.deadline_s, overdue_s=self.overdue_s)
         if self.batch_mode not in ("eager", "timer"):

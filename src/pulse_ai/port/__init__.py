@@ -1,0 +1,25 @@
+"""The wire and the processes: protocol 1, one worker, the supervisor.
+
+May import: ``core``. The protocol (``frames``, ``messages``, ``connection``) does no I/O; ``worker`` and
+``supervisor`` are the asyncio shell round it; ``child`` and ``answering`` run in the worker process.
+
+Start reading at ``connection.py``, then ``worker.py``. The document is docs/port-protocol.md.
+"""
+
+from pulse_ai.port.answering import BatchAnswerer as BatchAnswerer
+from pulse_ai.port.connection import State as State
+from pulse_ai.port.connection import WorkerConnection as WorkerConnection
+from pulse_ai.port.frames import FrameReader as FrameReader
+from pulse_ai.port.messages import OK as OK
+from pulse_ai.port.messages import Answer as Answer
+from pulse_ai.port.messages import Item as Item
+from pulse_ai.port.messages import Result as Result
+from pulse_ai.port.restart import Restart as Restart
+from pulse_ai.port.restart import RestartPolicy as RestartPolicy
+from pulse_ai.port.supervisor import PoolEvents as PoolEvents
+from pulse_ai.port.supervisor import Supervisor as Supervisor
+from pulse_ai.port.values import decode_value as decode_value
+from pulse_ai.port.values import encode_value as encode_value
+from pulse_ai.port.values import to_plain as to_plain
+from pulse_ai.port.values import value_decoder as value_decoder
+from pulse_ai.port.worker import Worker as Worker

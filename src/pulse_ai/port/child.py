@@ -1,0 +1,168 @@
+"""The worker process: ``python -m pulse_ai.port.child FD PARENT_PID``.
+
+One thread reads a frame, answers it, and reads the next; the socket is the only way in and out, so whatever
+the task prints goes to the parent's log. The process ends when the parent's side closes: an idle worker sees
+the end of the stream, and for a worker that is deep in native code Linux sends SIGKILL itself.
+"""
+
+__all__ = ("WorkerLoop", "main")
+
+import contextlib
+import ctypes
+import os
+import signal
+import socket
+import sys
+import threading
+import time
+
+from pulse_ai.core import (
+    PROTOCOL_VERSION,
+    LoadFailed,
+    PulseError,
+    Task,
+    TaskSpec,
+    VersionMismatch,
+    build_task,
+    manifest_of,
+)
+from pulse_ai.port.answering import BatchAnswerer
+from pulse_ai.port.frames import FrameReader
+from pulse_ai.port.messages import (
+    Batch,
+    ChildMessage,
+    Fatal,
+    Hello,
+    ParentMessage,
+    Ping,
+    Pong,
+    Progress,
+    Ready,
+    Result,
+    Shutdown,
+    decode_from_parent,
+    encode_message,
+)
+
+_READ_BYTES = 256 * 1024
+_FIRST_FRAME_BYTES = 1024 * 1024  # HELLO says the bound for everything after it
+_PR_SET_PDEATHSIG = 1  # linux/prctl.h
+
+
+class WorkerLoop:
+    """The child's side of protocol 1 over a blocking socket.
+
+    Args:
+        sock: The inherited end of the socket pair.
+    """
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._sock = sock
+        self._max_frame_bytes = _FIRST_FRAME_BYTES
+        self._reader = FrameReader(max_frame_bytes=_FIRST_FRAME_BYTES)
+
+    def run(self) -> int:
+        """Serve until SHUTDOWN or the end of the stream; return the exit code."""
+        try:
+            return self._serve()
+        except PulseError as error:
+            self._send(Fatal(type(error).__name__, str(error)))
+            return 1
+        except (BrokenPipeError, ConnectionResetError):
+            return 0  # the parent is gone
+
+    def _serve(self) -> int:
+        hello = self._receive()
+        if hello is None:
+            return 0
+        if not isinstance(hello, Hello):
+            raise LoadFailed(f"expected HELLO first, got {type(hello).__name__}")
+        if hello.protocol != PROTOCOL_VERSION:
+            raise VersionMismatch(ours=PROTOCOL_VERSION, theirs=hello.protocol)
+        self._max_frame_bytes = hello.max_frame_bytes
+        self._reader.raise_bound(hello.max_frame_bytes)
+        answerer = self._load(hello)
+        while (message := self._receive()) is not None:
+            if isinstance(message, Batch):
+                self._answer(answerer, message)
+            elif isinstance(message, Ping):
+                self._send(Pong(message.nonce))
+            elif isinstance(message, Shutdown):
+                return 0
+        return 0
+
+    def _load(self, hello: Hello) -> BatchAnswerer:
+        if hello.task is None:
+            raise LoadFailed("HELLO names no task")
+        self._send(Progress(None, "importing"))
+        task = _load_task(hello.task, self._report)
+        answerer = BatchAnswerer(task)
+        self._send(Ready(PROTOCOL_VERSION, manifest_of(task, hello.name)))
+        return answerer
+
+    def _report(self, fraction: float | None, text: str) -> None:
+        self._send(Progress(fraction, text))
+
+    def _answer(self, answerer: BatchAnswerer, batch: Batch) -> None:
+        started_s = time.perf_counter()
+        answers = answerer.answer(
+            batch.items, max_answer_bytes=self._max_frame_bytes // (len(batch.items) + 1)
+        )
+        self._send(Result(batch.id, answers, time.perf_counter() - started_s, answerer.take_counts()))
+
+    def _receive(self) -> ParentMessage | None:
+        """Wait for the next message; None means that the parent closed its side."""
+        while (frame := self._reader.next_frame()) is None:
+            chunk = self._sock.recv(_READ_BYTES)
+            if not chunk:
+                self._reader.feed_eof()
+                return None
+            self._reader.feed(chunk)
+        return decode_from_parent(frame)
+
+    def _send(self, message: ChildMessage) -> None:
+        self._sock.sendall(encode_message(message, max_frame_bytes=self._max_frame_bytes))
+
+
+def _load_task(spec: TaskSpec, report: object) -> Task:
+    """Build and load the task.
+
+    Raises:
+        LoadFailed: It could not be built, or its ``load`` raised; the traceback goes to the log.
+    """
+    task = build_task(spec)
+    task._on_progress = report  # type: ignore[assignment]  # noqa: SLF001 - our own base class
+    try:
+        task.load()
+    except PulseError:
+        raise
+    except Exception as error:
+        raise LoadFailed(f"{type(task).__name__}.load failed: {type(error).__name__}: {error}") from error
+    return task
+
+
+def _end_with_parent(parent_pid: int) -> None:
+    """Ask Linux to kill this process when its parent ends, even while it is inside native code."""
+    if sys.platform == "linux":
+        with contextlib.suppress(OSError, AttributeError):
+            ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent_pid:  # it ended before we asked
+        os._exit(0)
+
+
+def main() -> None:
+    """Take over the inherited socket and serve. Called by the supervisor only."""
+    fd, parent_pid = int(sys.argv[1]), int(sys.argv[2])
+    _end_with_parent(parent_pid)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
+    os.set_inheritable(fd, False)  # noqa: FBT003 - os takes it by position; programs the task starts must not hold the wire
+    code = WorkerLoop(socket.socket(fileno=fd)).run()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    if threading.active_count() > 1:
+        os._exit(code)  # a thread of the task must not keep the process
+    sys.exit(code)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,139 @@
+"""Items and answers as msgpack. Arrays travel as dtype, shape and raw bytes; nothing is ever pickled."""
+
+__all__ = (
+    "ARRAY_EXT",
+    "array_from_list",
+    "array_from_wire",
+    "decode_value",
+    "encode_value",
+    "to_plain",
+    "to_wire",
+)
+
+import math
+import sys
+from typing import Any
+
+import msgspec
+
+from pulse_ai.core import BadFrame, is_array_type
+
+ARRAY_EXT = 1
+"""The msgpack extension type of an array: ``[dtype, shape, bytes]`` in msgpack, C order."""
+
+_NUMBER_KINDS = "biufc"  # NumPy's kinds: bool, int, unsigned, float, complex. Objects and text stay out.
+_MAX_DIMENSIONS = 32
+
+
+def to_wire(value: Any) -> Any:
+    """Turn what msgpack has no form for into what it has: arrays to ``ARRAY_EXT``, NumPy scalars to numbers.
+
+    Raises:
+        NotImplementedError: The value is of a type that cannot travel.
+    """
+    numpy = sys.modules.get("numpy")  # a value can only be NumPy's if somebody imported NumPy
+    if numpy is not None and isinstance(value, numpy.ndarray):
+        if value.dtype.kind not in _NUMBER_KINDS:
+            raise NotImplementedError(f"an array of {value.dtype} cannot travel; use numbers or booleans")
+        packed = (value.dtype.str, value.shape, numpy.ascontiguousarray(value).reshape(-1).view("u1").data)
+        return msgspec.msgpack.Ext(ARRAY_EXT, msgspec.msgpack.encode(packed))
+    if numpy is not None and isinstance(value, numpy.generic):
+        return value.item()
+    raise NotImplementedError(
+        f"a value of type {type(value).__name__} cannot travel; use plain values or arrays"
+    )
+
+
+def array_from_wire(code: int, packed: memoryview) -> Any:
+    """Rebuild an array from an extension value. The array is read-only and shares the frame's memory.
+
+    Raises:
+        BadFrame: The extension is unknown, or dtype, shape and bytes do not fit together.
+    """
+    if code != ARRAY_EXT:
+        raise BadFrame(f"extension type {code} is unknown")
+    import numpy as np
+
+    try:
+        dtype_text, shape, raw = msgspec.msgpack.decode(packed, type=tuple[str, list[int], memoryview])
+        dtype = np.dtype(dtype_text)
+    except (msgspec.MsgspecError, TypeError, ValueError, SyntaxError) as error:
+        raise BadFrame(f"an array cannot be read: {error}") from error
+    if dtype.kind not in _NUMBER_KINDS or len(shape) > _MAX_DIMENSIONS or min(shape, default=0) < 0:
+        raise BadFrame(f"an array of {dtype_text} with shape {shape} cannot travel")
+    if math.prod(shape) * dtype.itemsize != len(raw):
+        raise BadFrame(f"an array of {dtype_text} with shape {shape} does not have {len(raw)} bytes")
+    return np.frombuffer(raw, dtype).reshape(shape)
+
+
+def array_from_list(kind: type, value: Any) -> Any:
+    """Make an array where a task's item is hinted as one and nested lists came (msgspec's ``dec_hook``).
+
+    Raises:
+        ValueError: The lists are ragged or hold something else than numbers.
+    """
+    if not is_array_type(kind):
+        raise NotImplementedError(f"cannot make a {kind.__name__} from a {type(value).__name__}")
+    import numpy as np
+
+    array = np.asarray(value)
+    if array.dtype.kind not in _NUMBER_KINDS:
+        raise ValueError("expected an array of numbers")
+    return array
+
+
+def to_plain(value: Any) -> Any:
+    """Turn arrays and NumPy scalars into lists and numbers, for JSON.
+
+    Raises:
+        NotImplementedError: The value has no JSON form.
+    """
+    if hasattr(value, "tolist"):
+        return value.tolist()
+    raise NotImplementedError(f"a value of type {type(value).__name__} has no JSON form")
+
+
+def value_decoder(kind: Any) -> Any:
+    """Return a msgpack decoder for values of a type, arrays included.
+
+    Example:
+        >>> value_decoder(list[int]).decode(encode_value([1, 2]))
+        [1, 2]
+    """
+    return msgspec.msgpack.Decoder(kind, ext_hook=array_from_wire, dec_hook=array_from_list)
+
+
+_encoder = msgspec.msgpack.Encoder(enc_hook=to_wire)
+_decoder = msgspec.msgpack.Decoder(ext_hook=array_from_wire)
+
+
+def encode_value(value: Any) -> bytes:
+    """Encode an item or an answer.
+
+    Raises:
+        TypeError: The value, or a part of it, cannot travel; the text names the type.
+
+    Example:
+        >>> encode_value({"q": "hi"}).hex()
+        '81a171a26869'
+    """
+    try:
+        return _encoder.encode(value)
+    except (NotImplementedError, ValueError, OverflowError, RecursionError) as error:
+        raise TypeError(str(error)) from error
+
+
+def decode_value(encoded: bytes | memoryview | msgspec.Raw) -> Any:
+    """Decode an item or an answer into plain values and arrays.
+
+    Raises:
+        BadFrame: The bytes are not one whole msgpack value, or an array in them is broken.
+
+    Example:
+        >>> decode_value(bytes.fromhex("81a171a26869"))
+        {'q': 'hi'}
+    """
+    try:
+        return _decoder.decode(encoded)
+    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
+        raise BadFrame(f"a value cannot be read: {error}") from error

@@ -1,0 +1,198 @@
+"""The asyncio shell round a scheduler: reads the clock, holds the callers' futures, carries out actions.
+
+All decisions are the scheduler's. Requests that arrive in one turn of the event loop are seen by it together,
+because ``poll`` runs once at the end of the turn: so concurrent callers fill a batch without any timer.
+"""
+
+__all__ = ("Engine", "Runner")
+
+import asyncio
+import time
+from collections.abc import Sequence
+from typing import Protocol
+
+import msgspec
+
+from pulse_ai.core import RequestError
+from pulse_ai.port import Item, Result
+from pulse_ai.serving.scheduler import Scheduler
+from pulse_ai.serving.statistics import Statistics
+from pulse_ai.serving.ticket import SendBatch, Settle, Ticket
+
+_LEAST_TIMER_S = 0.001  # the event loop's clock ticks in milliseconds
+
+
+class Runner(Protocol):
+    """Where batches go: worker processes, or in a test a fake that waits to be told."""
+
+    def send_batch(self, worker_id: int, batch_id: int, items: Sequence[Item]) -> None:
+        """Hand a batch to a free worker; ``Engine.batch_done`` or ``Engine.worker_lost`` follows."""
+
+    def kill(self, worker_id: int) -> None:
+        """End a worker that hangs; ``Engine.worker_lost`` follows."""
+
+
+class Engine:
+    """Serves callers in one event loop.
+
+    Args:
+        scheduler: Decides; nobody else may drive it.
+        runner: Carries batches to workers.
+        deadline_s: A caller's time limit where it brings none.
+    """
+
+    def __init__(self, scheduler: Scheduler, runner: Runner, *, deadline_s: float) -> None:
+        self._scheduler = scheduler
+        self._runner = runner
+        self._deadline_s = deadline_s
+        self._loop = asyncio.get_running_loop()
+        self._futures: dict[int, asyncio.Future[msgspec.Raw]] = {}
+        self._next_id = 0
+        self._poll_is_due = False
+        self._timer: asyncio.TimerHandle | None = None
+        self._timer_at_s = 0.0
+        self._emptied = asyncio.Event()
+
+    async def infer(self, value: bytes, *, timeout_s: float | None = None) -> msgspec.Raw:
+        """Have one encoded item answered.
+
+        Args:
+            value: The item as msgpack.
+            timeout_s: The caller's time limit, in seconds; None: the default one.
+
+        Returns:
+            The answer as msgpack. It shares the memory of the frame that it came in.
+
+        Raises:
+            RequestError: Refused, failed or out of time; the class says which. If the caller is cancelled,
+                the item is taken out of the queue.
+        """
+        now_s = time.monotonic()
+        deadline_at_s = now_s + (self._deadline_s if timeout_s is None else timeout_s)
+        self._next_id = ticket_id = self._next_id + 1
+        ticket = Ticket(ticket_id, value, offered_at_s=now_s, deadline_at_s=deadline_at_s)
+        refusal = self._scheduler.offer(ticket, now_s=now_s)
+        if refusal is not None:
+            raise refusal
+        future: asyncio.Future[msgspec.Raw] = self._loop.create_future()
+        self._futures[ticket_id] = future
+        if not self._poll_is_due:
+            self.wake()
+        try:
+            return await future
+        except asyncio.CancelledError:
+            self._futures.pop(ticket_id, None)
+            self._scheduler.cancel(ticket_id)
+            self.wake()
+            raise
+
+    # What the runner tells.
+
+    def worker_ready(self, worker_id: int) -> None:
+        """Take a new worker into service."""
+        self._scheduler.worker_ready(worker_id)
+        self.wake()
+
+    def worker_expected(self, why: str, *, in_s: float) -> None:
+        """Note when the next worker is likely to be ready, and why there may be none until then."""
+        self._scheduler.worker_expected(why, at_s=time.monotonic() + in_s)
+
+    def batch_done(self, worker_id: int, result: Result) -> None:
+        """Settle a batch, and give the worker the next one in the same turn."""
+        self._scheduler.batch_done(worker_id, result, now_s=time.monotonic())
+        self._poll()
+
+    def worker_lost(self, worker_id: int) -> None:
+        """Take a worker out of service."""
+        self._scheduler.worker_lost(worker_id)
+        self.wake()
+
+    # Ends.
+
+    async def drain(self, *, grace_s: float) -> None:
+        """Refuse new requests, let the accepted ones finish within the grace time, answer the rest (G7)."""
+        self._scheduler.drain()
+        self._emptied.clear()
+        if not self._scheduler.is_empty:
+            try:
+                async with asyncio.timeout(grace_s):
+                    await self._emptied.wait()
+            except TimeoutError:
+                pass
+        self.close()
+
+    def close(self) -> None:
+        """Refuse new requests and answer all that is left, at once."""
+        self._scheduler.drain()
+        self._scheduler.answer_rest()
+        self._poll()
+        if self._timer is not None:
+            self._timer.cancel()
+
+    # Views.
+
+    def statistics(self) -> Statistics:
+        """Return how things stand now."""
+        return self._scheduler.statistics()
+
+    @property
+    def can_serve(self) -> bool:
+        """Whether a worker is ready and new requests are taken (G8)."""
+        return self._scheduler.can_serve
+
+    def check_ready(self) -> None:
+        """Raise what a request would be refused with for want of a worker; return where one can serve.
+
+        Raises:
+            NotReady: No worker is ready.
+            Draining: The service is shutting down.
+        """
+        refusal = self._scheduler.shut(now_s=time.monotonic())
+        if refusal is not None:
+            raise refusal
+
+    # The turn.
+
+    def wake(self) -> None:
+        """Have the scheduler polled at the end of this turn of the event loop."""
+        if not self._poll_is_due:
+            self._poll_is_due = True
+            self._loop.call_soon(self._poll)
+
+    def _poll(self) -> None:
+        self._poll_is_due = False
+        now_s = time.monotonic()
+        for action in self._scheduler.poll(now_s=now_s):
+            if isinstance(action, Settle):
+                self._settle(action)
+            elif isinstance(action, SendBatch):
+                items = [Item(ticket.id, msgspec.Raw(ticket.value)) for ticket in action.tickets]
+                self._runner.send_batch(action.worker_id, action.batch_id, items)
+            else:
+                self._runner.kill(action.worker_id)
+        if self._scheduler.is_empty:
+            self._emptied.set()
+        self._arm(now_s)
+
+    def _settle(self, action: Settle) -> None:
+        future = self._futures.pop(action.ticket.id, None)
+        if future is None or future.done():
+            return  # the caller has gone
+        if isinstance(action.outcome, RequestError):
+            future.set_exception(action.outcome)
+        else:
+            future.set_result(action.outcome)
+
+    def _arm(self, now_s: float) -> None:
+        """Set the timer, unless one is set that rings early enough: a ring too many costs little."""
+        wake_at_s = self._scheduler.wake_at_s()
+        if wake_at_s is None or (self._timer is not None and self._timer_at_s <= wake_at_s):
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer_at_s = wake_at_s
+        self._timer = self._loop.call_later(max(wake_at_s - now_s, _LEAST_TIMER_S), self._ring)
+
+    def _ring(self) -> None:
+        self._timer = None
+        self._poll()
