@@ -1,0 +1,123 @@
+"""What is sent where: the URL, the bodies, and each request as bytes made before the run begins."""
+
+__all__ = ("Target", "encode_requests", "parse_target", "read_bodies")
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import msgspec
+
+_PLACE = "$line"
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """An address and what to ask of it.
+
+    Attributes:
+        host: Name or address, without brackets.
+        port: In ``[1, 65535]``.
+        path: Path and query, beginning with a slash.
+    """
+
+    host: str
+    port: int
+    path: str
+
+    @property
+    def authority(self) -> str:
+        """The value of the Host header."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return host if self.port == 80 else f"{host}:{self.port}"
+
+
+def parse_target(url: str) -> Target:
+    """Return the target that a URL names.
+
+    Raises:
+        ValueError: It is not an ``http://`` URL with a host. TLS is left out on purpose: it would measure the
+            generator's own encryption.
+
+    Example:
+        >>> parse_target("http://127.0.0.1:8000/api/sentiment")
+        Target(host='127.0.0.1', port=8000, path='/api/sentiment')
+    """
+    parts = urlsplit(url)
+    if parts.scheme != "http" or not parts.hostname:
+        raise ValueError(f"{url!r} is not a URL such as http://127.0.0.1:8000/api/sentiment")
+    path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    if not path.isascii() or any(c <= " " for c in path):
+        raise ValueError(f"the path of {url!r} must be percent-encoded")
+    return Target(parts.hostname, parts.port or 80, path)
+
+
+def read_bodies(path: Path, *, template: str | None = None) -> tuple[bytes, ...]:
+    r"""Return one body for each line of a file that is not blank.
+
+    Args:
+        path: JSON lines, sent as they are; or any text, where there is a template.
+        template: Holds ``$line``, which is replaced by the line as a JSON string: ``{"q": $line}``.
+
+    Raises:
+        ValueError: The file has no lines, a line is not JSON, or the template has no place for it.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     file = Path(folder) / "texts.txt"
+        ...     _ = file.write_text('I said "no"')
+        ...     read_bodies(file, template='{"q": $line}')
+        (b'{"q": "I said \\"no\\""}',)
+    """
+    if template is not None and _PLACE not in template:
+        raise ValueError(f"the template {template!r} has no {_PLACE}")
+    lines = [
+        (number, line) for number, line in enumerate(path.read_text("utf-8").splitlines(), 1) if line.strip()
+    ]
+    if not lines:
+        raise ValueError(f"{path} has no lines to send")
+    return tuple(_body(line, template, where=f"line {number} of {path}") for number, line in lines)
+
+
+def _body(line: str, template: str | None, *, where: str) -> bytes:
+    if template is not None:
+        line = template.replace(_PLACE, msgspec.json.encode(line).decode())
+    body = line.encode()
+    try:
+        msgspec.json.decode(body)
+    except msgspec.DecodeError as error:
+        raise ValueError(f"{where} is not JSON: {error}; for plain text give a template") from error
+    return body
+
+
+def encode_requests(
+    target: Target, *, method: str, headers: Mapping[str, str], bodies: Sequence[bytes]
+) -> tuple[bytes, ...]:
+    r"""Return whole HTTP/1.1 requests, one for each body; with no bodies, one request without any.
+
+    Args:
+        target: Where they go.
+        method: ``GET``, ``POST`` and so on, but not ``HEAD``, whose answers announce bodies that never come.
+        headers: Sent besides Host and Content-Length; a body is called JSON unless they say otherwise.
+        bodies: Bodies, sent in turn.
+
+    Raises:
+        ValueError: A header holds a line break, or the method is none that can be sent.
+
+    Example:
+        >>> target = parse_target("http://localhost/api")
+        >>> encode_requests(target, method="POST", headers={}, bodies=[b"{}"])[0].split(b"\r\n")[:2]
+        [b'POST /api HTTP/1.1', b'Host: localhost']
+    """
+    if not method.isalpha() or method in ("HEAD", "CONNECT"):
+        raise ValueError(f"{method!r} is not a method that can be measured")
+    fields = {"Host": target.authority, **({"Content-Type": "application/json"} if bodies else {}), **headers}
+    if any(c in name + value for name, value in fields.items() for c in "\r\n\0"):
+        raise ValueError("a header must not hold a line break")
+    head = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
+    start = f"{method} {target.path} HTTP/1.1\r\n{head}".encode("latin-1")
+    if not bodies:
+        return (start + b"\r\n",)
+    return tuple(start + b"Content-Length: %d\r\n\r\n" % len(body) + body for body in bodies)
