@@ -1,4 +1,4 @@
-"""Pretrained models as tasks: find, download, verify, convert, quantise, run. First task: text classification.
+"""Pretrained models as tasks: find, download, verify, convert, quantise, run. First: text classification.
 
 May import: ``pulse_ai.core``, and is the only home of onnxruntime, onnx, tokenizers, safetensors and
 huggingface_hub. They are imported inside ``load``, so importing this room costs next to nothing.

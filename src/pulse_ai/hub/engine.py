@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 from pulse_ai.core import LoadFailed
 
 _KNOWN_INPUTS = frozenset({"input_ids", "attention_mask", "token_type_ids"})
+# On a CPU the fused operator is slower than its two parts: 15 % of a DistilBERT's int8 time against 2 %.
+_SLOWER_TOGETHER = ["SkipLayerNormFusion"]
 _DTYPES = {"tensor(int64)": np.int64, "tensor(int32)": np.int32}
 
 
@@ -83,7 +85,9 @@ def _open_session(path: Path, threads: int) -> Any:
     options.log_severity_level = 3
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     try:
-        return runtime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        return runtime.InferenceSession(
+            str(path), options, providers=["CPUExecutionProvider"], disabled_optimizers=_SLOWER_TOGETHER
+        )
     except Exception as error:  # its exceptions share no class but Exception
         raise LoadFailed(f"{path} cannot be run: {error}") from error
 

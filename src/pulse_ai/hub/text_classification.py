@@ -6,8 +6,8 @@ from typing import Any, Unpack
 
 from pulse_ai.core import Failure, LoadFailed, Task
 from pulse_ai.hub.answers import Predictions, Text
-from pulse_ai.hub.config import ModelConfig, read_config
-from pulse_ai.hub.model_files import ModelFiles, model_files
+from pulse_ai.hub.config import ModelConfig
+from pulse_ai.hub.model_files import open_checkpoint, prepare_graph
 from pulse_ai.hub.scores import best_first, scores_of
 from pulse_ai.hub.settings import ClassificationOptions, ClassificationSettings, ScoresFunction
 from pulse_ai.hub.sources import find_folder
@@ -51,14 +51,17 @@ class TextClassification(Task):
             TargetError: The source does not exist, or is not a classifier that can be served.
             LoadFailed: The source was found but could not be fetched, converted or run.
         """
-        folder, revision = find_folder(self.settings, self.report_progress)
-        config = read_config(folder)
-        files = model_files(folder, config, self.settings, self.report_progress)
+        settings = self.settings
+        found = find_folder(settings, self.report_progress)
+        checkpoint = open_checkpoint(found.folder)
+        prepared = prepare_graph(checkpoint, settings, self.report_progress)
         self.report_progress(0.9, "starting the engine")
-        model = files.open_model(self.settings.threads)
-        self._labels = _checked_labels(config, _warm_up(model))
-        self._function = self.settings.scores_function or config.scores_function
-        self._facts = self._describe(config, files, model) | ({"revision": revision} if revision else {})
+        model = checkpoint.open_model(prepared.graph, settings.threads)
+        self._labels = _checked_labels(checkpoint.config, _warm_up(model))
+        self._function = settings.scores_function or checkpoint.config.scores_function
+        self._facts = self._describe(checkpoint.config, model) | prepared.facts
+        if found.revision:
+            self._facts["revision"] = found.revision
         self._model = model
 
     def predict(self, items: list[Text]) -> list[Predictions | Failure]:
@@ -88,7 +91,7 @@ class TextClassification(Task):
         scores = scores_of(scored.logits[None], self._function)[0]
         return Predictions(best_first(scores, self._labels, self.settings.top_k), scored.truncated)
 
-    def _describe(self, config: ModelConfig, files: ModelFiles, model: TextModel) -> dict[str, Any]:
+    def _describe(self, config: ModelConfig, model: TextModel) -> dict[str, Any]:
         return {
             "engine": model.engine.name,
             "threads": model.engine.threads,
@@ -98,13 +101,17 @@ class TextClassification(Task):
             "labels": list(self._labels),
             "max_tokens": config.max_tokens,
             "scores_function": self._function,
-            **files.facts,
         }
 
 
 def _warm_up(model: TextModel) -> int:
     """Run a few shapes, so that the first request is not slow; return how many labels there are."""
-    sizes = [len(scored.logits) for text in _WARM_UP for scored in model.score([text]) if isinstance(scored, Scored)]
+    sizes = [
+        len(scored.logits)
+        for text in _WARM_UP
+        for scored in model.score([text])
+        if isinstance(scored, Scored)
+    ]
     model.score([*_WARM_UP, *_WARM_UP])
     model.take_counts()
     if not sizes:

@@ -43,7 +43,9 @@ class TextTokenizer:
     def __init__(self, tokenizer: Any, max_tokens: int) -> None:
         special: int = tokenizer.num_special_tokens_to_add(is_pair=False)
         if special >= max_tokens:
-            raise LoadFailed(f"the model reads {max_tokens} tokens and its tokenizer adds {special} to each text")
+            raise LoadFailed(
+                f"the model reads {max_tokens} tokens and its tokenizer adds {special} to each text"
+            )
         tokenizer.enable_truncation(max_length=max_tokens)
         tokenizer.no_padding()
         self._tokenizer = tokenizer
