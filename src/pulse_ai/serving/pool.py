@@ -57,10 +57,17 @@ class WorkerPool:
         self.manifest: Manifest | None = None
 
     async def run(self, engine: Engine) -> None:
-        """Keep the workers running for the engine until cancelled."""
+        """Keep the workers running for the engine until cancelled.
+
+        Raises:
+            WorkerError: A slot gave up and ``on_give_up`` is ``exit``.
+        """
         self._engine = engine
         engine.worker_expected("loading", in_s=self._load_s)
-        await self._supervisor.run()
+        try:
+            await self._supervisor.run()
+        except ExceptionGroup as group:
+            raise group.exceptions[0] from None
 
     async def wait_ready(self) -> Manifest:
         """Wait until a worker has been ready once.

@@ -225,7 +225,7 @@ class OpenServing:
         """Wait for ever, unless the pool gives up and ``on_give_up`` is ``exit``.
 
         Raises:
-            ExceptionGroup: Of the errors for which it gave up.
+            WorkerError: What the last worker ended with.
         """
         await asyncio.shield(self._keeping)
 

@@ -1,0 +1,138 @@
+"""``pulse doctor``: what this machine has, and what Pulse will use of it."""
+
+__all__ = ("doctor",)
+
+import json as json_format
+import os
+import platform
+import resource
+import shutil
+import socket
+from importlib import metadata
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from pulse_ai import __version__
+from pulse_ai.core import PROTOCOL_VERSION, WebSettings, cache_dir
+
+_LIBRARIES = (
+    "msgspec",
+    "numpy",
+    "uvicorn",
+    "uvloop",
+    "httptools",
+    "onnxruntime",
+    "onnx",
+    "tokenizers",
+    "huggingface-hub",
+)
+_EXTRAS = {
+    "train": ("jax", "flax", "optax", "polars"),
+    "torch": ("torch", "transformers"),
+    "bench": ("psutil",),
+}
+_INT8_FLAGS = ("avx_vnni", "avx512_vnni", "amx_int8", "asimddp")
+_FEW_FILES = 4096
+
+
+def doctor(
+    json: Annotated[bool, typer.Option("--json", help="As JSON, for a script.")] = False,  # noqa: FBT002
+) -> None:
+    """Show what this machine has and what Pulse will use of it, and say what could be better."""
+    facts = collect_facts()
+    advice = advise(facts)
+    if json:
+        typer.echo(json_format.dumps({**facts, "advice": advice}, indent=2))
+        return
+    table = Table(show_header=False, box=None, pad_edge=False)
+    for name, value in facts.items():
+        shown = (
+            ", ".join(f"{key} {val}" for key, val in value.items()) if isinstance(value, dict) else str(value)
+        )
+        table.add_row(name.replace("_", " "), shown)
+    console = Console(highlight=False)
+    console.print(table)
+    for line in advice or ["nothing to mend"]:
+        console.print(f"• {line}", markup=False)
+
+
+def collect_facts() -> dict[str, Any]:
+    """Return what there is, by name; plain values.
+
+    Example:
+        >>> collect_facts()["protocol"]
+        1
+    """
+    return {
+        "pulse": __version__,
+        "protocol": PROTOCOL_VERSION,
+        "python": platform.python_version(),
+        "system": f"{platform.system()} {platform.release()} {platform.machine()}",
+        "cores": _cores(),
+        "memory_gib": _memory_gib(),
+        "int8_instructions": [flag for flag in _INT8_FLAGS if flag in _cpu_flags()],
+        "gpu": "NVIDIA" if shutil.which("nvidia-smi") else "none",
+        "open_files_limit": resource.getrlimit(resource.RLIMIT_NOFILE)[0],
+        "cache_dir": str(cache_dir()),
+        "default_port_free": _is_free(WebSettings().port),
+        "libraries": {name: _version(name) for name in _LIBRARIES},
+        "extras": {name: all(find_spec(part) for part in parts) for name, parts in _EXTRAS.items()},
+    }
+
+
+def advise(facts: dict[str, Any]) -> list[str]:
+    """Return what could be better, a sentence each.
+
+    Args:
+        facts: As ``collect_facts`` gives them.
+
+    Example:
+        >>> advise({**collect_facts(), "default_port_free": False})[0]
+        'port 8000 is in use; start with --port'
+    """
+    checks = (
+        (not facts["default_port_free"], f"port {WebSettings().port} is in use; start with --port"),
+        (facts["open_files_limit"] < _FEW_FILES, "few files may be open; raise it with ulimit -n 65536"),
+        (facts["cores"] < 2, "one core: the model and the server will take turns"),
+        (not facts["int8_instructions"], "no int8 dot product instructions: fp32 may be as fast as int8"),
+        (facts["libraries"]["uvloop"] == "missing", "uvloop is missing; the server will be slower"),
+    )
+    return [text for is_so, text in checks if is_so]
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _memory_gib() -> float:
+    return round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1)
+
+
+def _cpu_flags() -> set[str]:
+    info = Path("/proc/cpuinfo")
+    if not info.exists():
+        return set()
+    lines = (line for line in info.read_text().splitlines() if line.startswith(("flags", "Features")))
+    return set(next(lines, "").split())
+
+
+def _version(name: str) -> str:
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return "missing"
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as sock:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            sock.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True

@@ -1,0 +1,51 @@
+"""The command line: which commands there are, and how an error of ours ends one."""
+
+__all__ = ("app", "main")
+
+import sys
+from typing import Annotated
+
+import typer
+
+from pulse_ai import __version__
+from pulse_ai.cli.doctor import doctor
+from pulse_ai.cli.serve import serve
+from pulse_ai.core import PulseError
+
+app = typer.Typer(
+    name="pulse",
+    help="From a CSV or a pretrained checkpoint to an API that stays fast, bounded and alive.",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _show_version(wanted: bool) -> None:  # noqa: FBT001 - Typer calls it so
+    if wanted:
+        typer.echo(f"pulse {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    *,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    del version
+
+
+app.command()(serve)
+app.command()(doctor)
+
+
+def main() -> None:
+    """Run the command line. An error of ours is one line on stderr and exit code 2, never a traceback."""
+    try:
+        app()
+    except PulseError as error:
+        sys.stderr.write(f"pulse: {error}\n")
+        sys.exit(2)

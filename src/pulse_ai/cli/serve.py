@@ -1,0 +1,146 @@
+"""``pulse serve``: wires targets, settings, workers and the web service, and shows how they come up."""
+
+__all__ = ("serve",)
+
+import logging
+import sys
+import time
+from collections.abc import Sequence
+from typing import Any, get_args
+
+import typer
+
+from pulse_ai.cli import serve_options as opt
+from pulse_ai.cli.screen import StartScreen
+from pulse_ai.cli.targets import Target, parse_target
+from pulse_ai.core import (
+    BatchMode,
+    GiveUp,
+    LoadFailed,
+    PulseError,
+    SchedulerSettings,
+    TargetError,
+    WebSettings,
+    WorkerSettings,
+)
+from pulse_ai.serving import Serving, ServingOptions
+
+EXIT_LOAD = 3
+"""A task could not be built or loaded."""
+EXIT_GAVE_UP = 4
+"""Workers ended too often, and ``--on-give-up`` is ``exit``."""
+EXIT_INTERRUPTED = 130
+"""A second Ctrl-C cut the drain short."""
+
+_SCHEDULER = SchedulerSettings()
+_WORKER = WorkerSettings()
+_WEB = WebSettings()
+
+
+def serve(  # noqa: PLR0913 - an option is an argument
+    targets: opt.Targets = None,
+    *,
+    host: opt.Host = _WEB.host,
+    port: opt.Port = _WEB.port,
+    batch_size: opt.BatchSize = _SCHEDULER.batch_size,
+    batch_mode: opt.BatchMode = _SCHEDULER.batch_mode,
+    batch_timeout_ms: opt.BatchTimeoutMs = _SCHEDULER.batch_timeout_s * 1000,
+    queue_limit: opt.QueueLimit = _SCHEDULER.queue_limit_items,
+    deadline_ms: opt.DeadlineMs = _SCHEDULER.deadline_s * 1000,
+    max_body_bytes: opt.MaxBodyBytes = _WEB.max_body_bytes,
+    grace_s: opt.GraceS = _WEB.grace_s,
+    workers: opt.Workers = _WORKER.workers,
+    overdue_s: opt.OverdueS = _SCHEDULER.overdue_s,
+    start_timeout_s: opt.StartTimeoutS = _WORKER.start_timeout_s,
+    on_give_up: opt.OnGiveUp = _WORKER.on_give_up,
+    precision: opt.Precision = None,
+    scores: opt.Scores = None,
+    top_k: opt.TopK = None,
+    threads: opt.Threads = None,
+    offline: opt.Offline = False,
+    json: opt.Json = False,
+) -> None:
+    r"""Serve models over HTTP, each in supervised worker processes, batched and bounded.
+
+    Start it with no argument; the line that it prints when it is ready has a curl to try.
+
+    Exit code: 0 after a clean stop, 2 for a wrong command line or a port in use, 3 when a model cannot be
+    loaded, 4 when workers keep ending and --on-give-up is exit, 130 when a second Ctrl-C cut the drain short.
+    """
+    hub_options = {
+        "precision": precision,
+        "scores_function": scores,
+        "top_k": top_k,
+        "threads": threads,
+        "offline": offline or None,
+    }
+    options: ServingOptions = {
+        "batch_size": batch_size,
+        "batch_mode": _choice(batch_mode, "--batch-mode", BatchMode),
+        "batch_timeout_s": batch_timeout_ms / 1000,
+        "queue_limit_items": queue_limit,
+        "deadline_s": deadline_ms / 1000,
+        "overdue_s": overdue_s,
+        "workers": workers,
+        "start_timeout_s": start_timeout_s,
+        "on_give_up": _choice(on_give_up, "--on-give-up", GiveUp),
+    }
+    web = WebSettings(host=host, port=port, max_body_bytes=max_body_bytes, grace_s=grace_s)
+    chosen = {name: value for name, value in hub_options.items() if value is not None}
+    servings = [
+        Serving(target.spec, name=target.name, **options) for target in _parse(targets or [""], chosen)
+    ]
+    raise typer.Exit(_run(servings, web, machine_readable=json))
+
+
+def _choice(value: str, option: str, kind: Any) -> Any:
+    choices = get_args(kind)
+    if value not in choices:
+        raise typer.BadParameter(f"must be one of {', '.join(choices)}, got {value!r}", param_hint=option)
+    return value
+
+
+def _parse(texts: Sequence[str], hub_options: dict[str, Any]) -> list[Target]:
+    targets = [parse_target(text, hub_options) for text in texts]
+    names = [target.name for target in targets]
+    doubled = sorted({name for name in names if names.count(name) > 1})
+    if doubled:
+        raise TargetError(f"the name {doubled[0]!r} is used twice; write NAME=TARGET to name a model")
+    return targets
+
+
+def _run(servings: list[Serving], web: WebSettings, *, machine_readable: bool) -> int:
+    """Serve and return the exit code."""
+    began_s = time.monotonic()
+    from pulse_ai.web import bind, run_event_loop, run_service
+
+    sock = bind(web)
+    address = f"[{web.host}]" if ":" in web.host else web.host
+    url = f"http://{address}:{sock.getsockname()[1]}"
+    screen = StartScreen(url=url, began_s=began_s, machine_readable=machine_readable)
+    _log_to_stderr()
+    try:
+        with screen:
+            run_event_loop(run_service(servings, web, sock, on_open=screen.opened, on_ready=screen.ready))
+    except LoadFailed as error:
+        return _fail(f"cannot load: {error}", EXIT_LOAD)
+    except PulseError as error:
+        return _fail(f"gave up: {error}", EXIT_GAVE_UP)
+    except KeyboardInterrupt:
+        return _fail("stopped before the accepted work was done", EXIT_INTERRUPTED)
+    screen.stopped()
+    return 0
+
+
+def _log_to_stderr() -> None:
+    """Send the log to stderr, a line an event; inputs are never in it."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)-7s %(name)s %(message)s"))
+    logger = logging.getLogger("pulse_ai")
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+
+
+def _fail(text: str, code: int) -> int:
+    sys.stderr.write(f"pulse: {text}\n")
+    return code

@@ -1,0 +1,84 @@
+"""The options of ``pulse serve``: name, help and range of each. The defaults are those of the settings."""
+
+from typing import Annotated
+
+import typer
+
+_PRETRAINED = "Pretrained models"
+_LIMITS = "Limits"
+_WORKERS = "Workers"
+
+Targets = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="[NAME=]TARGET...",
+        help="Nothing: the embedded sentiment model. Or hf:owner/name[@revision], a folder with a "
+        "checkpoint, module:Task, file.py:task.",
+        show_default=False,
+    ),
+]
+Host = Annotated[str, typer.Option(help="Address to listen on.")]
+Port = Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 takes a free one.")]
+MaxBodyBytes = Annotated[int, typer.Option(min=1, help="Longest request body.", rich_help_panel=_LIMITS)]
+QueueLimit = Annotated[
+    int, typer.Option(min=1, help="Most items waiting; more are refused with 429.", rich_help_panel=_LIMITS)
+]
+DeadlineMs = Annotated[
+    float,
+    typer.Option(min=1, help="Time limit of a request that brings none.", rich_help_panel=_LIMITS),
+]
+GraceS = Annotated[
+    float,
+    typer.Option(min=0, help="After SIGTERM: time for accepted work to finish.", rich_help_panel=_LIMITS),
+]
+BatchSize = Annotated[int, typer.Option(min=1, help="Most items in one batch.")]
+BatchMode = Annotated[
+    str,
+    typer.Option(
+        metavar="eager|timer",
+        help="eager: a free worker takes what waits. timer: wait for a full batch or the timeout.",
+    ),
+]
+BatchTimeoutMs = Annotated[
+    float, typer.Option(min=0, help="In timer mode: longest wait for a batch to fill.")
+]
+Workers = Annotated[int, typer.Option(min=1, help="Processes for each model.", rich_help_panel=_WORKERS)]
+OverdueS = Annotated[
+    float,
+    typer.Option(
+        min=0.001,
+        help="A batch that takes longer means a hung worker: it is killed.",
+        rich_help_panel=_WORKERS,
+    ),
+]
+StartTimeoutS = Annotated[
+    float,
+    typer.Option(min=0.001, help="Longest silence of a worker that is loading.", rich_help_panel=_WORKERS),
+]
+OnGiveUp = Annotated[
+    str,
+    typer.Option(
+        metavar="retry|exit",
+        help="When workers keep ending: try on, slowly, or exit.",
+        rich_help_panel=_WORKERS,
+    ),
+]
+Precision = Annotated[
+    str | None, typer.Option(metavar="fp32|int8", help="Of the weights [int8].", rich_help_panel=_PRETRAINED)
+]
+Scores = Annotated[
+    str | None,
+    typer.Option(
+        metavar="softmax|sigmoid|none",
+        help="From logits to scores [config.json's].",
+        rich_help_panel=_PRETRAINED,
+    ),
+]
+TopK = Annotated[int | None, typer.Option(min=1, help="How many labels [all].", rich_help_panel=_PRETRAINED)]
+Threads = Annotated[
+    int | None, typer.Option(min=0, help="Of the engine [one a core].", rich_help_panel=_PRETRAINED)
+]
+Offline = Annotated[
+    bool, typer.Option("--offline", help="Only what is in the cache.", rich_help_panel=_PRETRAINED)
+]
+Json = Annotated[bool, typer.Option("--json", help="Say what happens as JSON lines on stdout.")]

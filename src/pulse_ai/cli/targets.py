@@ -1,0 +1,83 @@
+"""What a TARGET on the command line means. Nothing is imported or downloaded here; the worker does that."""
+
+__all__ = ("EMBEDDED_NAME", "Target", "parse_target")
+
+import re
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from pulse_ai.core import TargetError, TaskSpec
+
+EMBEDDED_NAME = "sentiment"
+"""The name of the model that the package carries."""
+
+_HUB_TASK = "pulse_ai.hub:TextClassification"
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_MODULE_TASK = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
+_HELP = (
+    "a TARGET is nothing (the embedded sentiment model), hf:owner/name[@revision], a folder, module:Task, "
+    "or file.py:task"
+)
+
+
+class Target(NamedTuple):
+    """A model to serve: its name in the URL, and what its workers build."""
+
+    name: str
+    spec: TaskSpec
+
+
+def parse_target(text: str, hub_options: dict[str, Any]) -> Target:
+    """Read ``[NAME=]TARGET``.
+
+    Args:
+        text: What the person typed; empty means the embedded model.
+        hub_options: Keyword arguments of ``TextClassification`` that the person set.
+
+    Raises:
+        TargetError: It is none of the forms, or names a folder or file that is not there.
+
+    Example:
+        >>> parse_target("prices=shop.models:Prices", {})
+        Target(name='prices', spec=TaskSpec(target='shop.models:Prices', args=(), kwargs={}))
+        >>> parse_target("hf:acme/mood@v2", {"top_k": 1}).name
+        'mood'
+    """
+    given, equals, rest = text.partition("=")
+    if equals and _NAME.fullmatch(given):
+        return Target(given, _read(rest, hub_options).spec)
+    target = _read(text, hub_options)
+    name = re.sub(r"[^A-Za-z0-9._-]", "-", target.name).strip("-._")[:64]
+    return Target(name or "model", target.spec)
+
+
+def _read(text: str, hub_options: dict[str, Any]) -> Target:
+    if text in {"", EMBEDDED_NAME, "embedded"}:
+        return Target(EMBEDDED_NAME, _hub_spec("embedded", hub_options))
+    if text.startswith("hf:"):
+        repository = text[3:].partition("@")[0]
+        if repository.count("/") != 1 or not all(repository.split("/")):
+            raise TargetError(
+                f"{text!r} does not name a repository; write hf:owner/name or hf:owner/name@revision"
+            )
+        return Target(repository.rpartition("/")[2].lower(), _hub_spec(text, hub_options))
+    if Path(text).is_dir():
+        return Target(Path(text).resolve().name.lower(), _hub_spec(str(Path(text).resolve()), hub_options))
+    return _code_target(text)
+
+
+def _hub_spec(source: str, hub_options: dict[str, Any]) -> TaskSpec:
+    return TaskSpec(_HUB_TASK, kwargs={"source": source, **hub_options})
+
+
+def _code_target(text: str) -> Target:
+    file, colon, attribute = text.rpartition(":")
+    if colon and file.endswith(".py"):
+        if not Path(file).is_file():
+            raise TargetError(f"there is no file {file!r}; {_HELP}")
+        return Target(attribute.lower(), TaskSpec(f"{Path(file).resolve()}:{attribute}"))
+    if _MODULE_TASK.fullmatch(text):
+        return Target(attribute.rpartition(".")[2].lower(), TaskSpec(text))
+    if "/" in text or text.startswith("."):
+        raise TargetError(f"there is no folder {text!r}; {_HELP}")
+    raise TargetError(f"cannot tell what {text!r} is; {_HELP}")

@@ -1,0 +1,104 @@
+"""The ASGI application: which path is answered by what, and what becomes of an error."""
+
+__all__ = ("App",)
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+
+from pulse_ai.core import RequestError, UnknownModel, WebSettings
+from pulse_ai.serving import OpenServing
+from pulse_ai.web.asgi import (
+    ClientGone,
+    Receive,
+    Response,
+    Scope,
+    Send,
+    problem_response,
+    read_body,
+    read_head,
+    respond,
+)
+from pulse_ai.web.endpoint import ModelEndpoint
+from pulse_ai.web.pages import Pages
+from pulse_ai.web.problems import MethodNotAllowed, UnknownPath
+from pulse_ai.web.watch import DisconnectWatch
+
+_Answer = Callable[[bytes, float | None], Awaitable[bytes]]
+
+
+class App:
+    """``POST /api/{name}`` and ``POST /api/{name}/batch`` for each model, and the pages round them.
+
+    Args:
+        servings: The open servings by name.
+        settings: The outer bounds.
+    """
+
+    def __init__(self, servings: Mapping[str, OpenServing], settings: WebSettings) -> None:
+        self._max_body_bytes = settings.max_body_bytes
+        self._endpoints = {name: ModelEndpoint(serving) for name, serving in servings.items()}
+        self._answers: dict[str, tuple[ModelEndpoint, _Answer]] = {}
+        for name, endpoint in self._endpoints.items():
+            self._answers[f"/api/{name}"] = (endpoint, endpoint.answer)
+            self._answers[f"/api/{name}/batch"] = (endpoint, endpoint.answer_batch)
+        self._pages = Pages(self._endpoints)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] != "http":
+            raise NotImplementedError(f"Pulse speaks HTTP, not {scope['type']}")
+        try:
+            response = await self._respond(scope, receive)
+        except RequestError as error:
+            response = problem_response(error)
+        except ClientGone:
+            return
+        await respond(send, response, head_only=scope["method"] == "HEAD")
+
+    async def _respond(self, scope: Scope, receive: Receive) -> Response:
+        path: str = scope["path"]
+        found = self._answers.get(path)
+        if found is None:
+            return self._page(path, scope["method"])
+        endpoint, answer = found
+        try:
+            body, timeout_s = await self._read(endpoint, scope, receive)
+        except RequestError as error:
+            endpoint.turned_down[error.code] += 1
+            raise
+        return await _predict(answer, body, timeout_s, receive)
+
+    async def _read(
+        self, endpoint: ModelEndpoint, scope: Scope, receive: Receive
+    ) -> tuple[bytes, float | None]:
+        """Check and read what can be told without the model."""
+        if scope["method"] != "POST":
+            raise MethodNotAllowed(given=scope["method"], allowed="POST")
+        endpoint.check_ready()
+        head = read_head(scope)
+        return await read_body(receive, head, limit_bytes=self._max_body_bytes), head.timeout_s
+
+    def _page(self, path: str, method: str) -> Response:
+        page = self._pages.get(path)
+        if page is None:
+            raise self._unknown(path)
+        if method not in {"GET", "HEAD"}:
+            raise MethodNotAllowed(given=method, allowed="GET, HEAD")
+        return page()
+
+    def _unknown(self, path: str) -> RequestError:
+        if path.startswith("/api/"):
+            return UnknownModel(name=path[5:205], known=tuple(self._endpoints))
+        return UnknownPath(path=path)
+
+
+async def _predict(answer: _Answer, body: bytes, timeout_s: float | None, receive: Receive) -> Response:
+    watch = DisconnectWatch(receive)
+    try:
+        return Response(200, await answer(body, timeout_s))
+    except asyncio.CancelledError:
+        if watch.client_gone:
+            raise ClientGone from None
+        raise
+    finally:
+        watch.stop()

@@ -1,0 +1,165 @@
+"""The few things that Pulse needs of ASGI: types, a request's head and body, and how an answer is sent.
+
+The hot path is one POST in, one JSON out. A framework's router, request and response objects would cost more
+than the whole rest of the way through Pulse (docs/decisions/0002-plain-asgi.md has the figures).
+"""
+
+__all__ = (
+    "ClientGone",
+    "Head",
+    "Receive",
+    "Response",
+    "Scope",
+    "Send",
+    "problem_response",
+    "read_body",
+    "read_head",
+    "respond",
+)
+
+import asyncio
+import math
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any, NamedTuple
+
+import msgspec
+
+from pulse_ai.core import InvalidInput, Refused, RequestError, TooLarge
+from pulse_ai.web.problems import PROBLEMS, MethodNotAllowed, SlowBody, UnsupportedMediaType, problem_value
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+
+BODY_TIMEOUT_S = 10.0
+"""Longest time that a body may take to arrive after its head, in seconds."""
+
+MAX_TIMEOUT_MS = 3_600_000
+"""Longest time limit that a client may ask for, in milliseconds."""
+
+_JSON = b"application/json"
+
+
+class ClientGone(Exception):
+    """The client closed its connection before its answer."""
+
+
+class Head(NamedTuple):
+    """What Pulse reads of a request's headers. Times in seconds, sizes in bytes; None where absent."""
+
+    timeout_s: float | None
+    length_bytes: int | None
+
+
+class Response(NamedTuple):
+    """A whole answer."""
+
+    status: int
+    body: bytes
+    headers: tuple[tuple[bytes, bytes], ...] = ((b"content-type", _JSON),)
+
+
+def read_head(scope: Scope) -> Head:
+    """Read what matters of the headers.
+
+    Raises:
+        UnsupportedMediaType: The body is announced as something else than JSON in UTF-8.
+        InvalidInput: ``X-Request-Timeout-Ms`` is not a number of milliseconds within its range.
+    """
+    timeout_s: float | None = None
+    length_bytes: int | None = None
+    for name, value in scope["headers"]:
+        if name == b"content-type":
+            if value != _JSON:
+                _check_content_type(value)
+        elif name == b"content-length":
+            length_bytes = int(value) if value.isdigit() and len(value) < 20 else None
+        elif name == b"x-request-timeout-ms":
+            timeout_s = _timeout_s(value)
+    return Head(timeout_s, length_bytes)
+
+
+def _check_content_type(value: bytes) -> None:
+    text = value.decode("latin-1").lower()
+    kind, _, parameters = text.partition(";")
+    charset = parameters.replace(" ", "").partition("charset=")[2].strip('"')
+    is_json = kind.strip() == "application/json" or kind.strip().endswith("+json")
+    if not is_json or charset not in {"", "utf-8", "utf8", "us-ascii"}:
+        raise UnsupportedMediaType(given=text[:100])
+
+
+def _timeout_s(value: bytes) -> float:
+    try:
+        timeout_ms = float(value)
+    except ValueError:
+        timeout_ms = math.nan
+    if not 0 < timeout_ms <= MAX_TIMEOUT_MS:
+        given = value[:40].decode("latin-1")
+        raise InvalidInput(
+            f"X-Request-Timeout-Ms must be above 0 and at most {MAX_TIMEOUT_MS}, got {given!r}"
+        )
+    return timeout_ms / 1000.0
+
+
+async def read_body(receive: Receive, head: Head, *, limit_bytes: int) -> bytes:
+    """Read a body within its bound in bytes and time.
+
+    Raises:
+        TooLarge: It is, or is announced as, longer than the limit.
+        SlowBody: It did not arrive in time.
+        ClientGone: The connection closed in the middle of it.
+    """
+    if head.length_bytes is not None and head.length_bytes > limit_bytes:
+        raise TooLarge(what="the body", size_bytes=head.length_bytes, limit_bytes=limit_bytes)
+    message = await receive()
+    if message["type"] == "http.request" and not message.get("more_body"):
+        body: bytes = message.get("body", b"")
+        if len(body) > limit_bytes:
+            raise TooLarge(what="the body", size_bytes=len(body), limit_bytes=limit_bytes)
+        return body
+    try:
+        async with asyncio.timeout(BODY_TIMEOUT_S):
+            return await _read_pieces(message, receive, limit_bytes)
+    except TimeoutError:
+        raise SlowBody(limit_s=BODY_TIMEOUT_S) from None
+
+
+async def _read_pieces(message: Message, receive: Receive, limit_bytes: int) -> bytes:
+    body = bytearray()
+    while True:
+        if message["type"] == "http.disconnect":
+            raise ClientGone
+        body += message.get("body", b"")
+        if len(body) > limit_bytes:
+            raise TooLarge(what="the body", size_bytes=len(body), limit_bytes=limit_bytes)
+        if not message.get("more_body"):
+            return bytes(body)
+        message = await receive()
+
+
+def problem_response(error: RequestError) -> Response:
+    """Return the problem+json answer to an error, with Retry-After where waiting can help.
+
+    Example:
+        >>> from pulse_ai.core import NotReady
+        >>> problem_response(NotReady("loading", retry_after_s=1.2)).headers[1:]
+        ((b'retry-after', b'2'), (b'retry-after-ms', b'1200'))
+    """
+    headers: list[tuple[bytes, bytes]] = [(b"content-type", b"application/problem+json")]
+    if isinstance(error, Refused):
+        headers.append((b"retry-after", str(max(1, math.ceil(error.retry_after_s))).encode()))
+        headers.append((b"retry-after-ms", str(math.ceil(error.retry_after_s * 1000)).encode()))
+    elif isinstance(error, MethodNotAllowed):
+        headers.append((b"allow", error.allowed.encode()))
+    elif isinstance(error, (TooLarge, SlowBody)):
+        headers.append((b"connection", b"close"))  # the rest of the body is not waited for
+    return Response(PROBLEMS[error.code].status, msgspec.json.encode(problem_value(error)), tuple(headers))
+
+
+async def respond(send: Send, response: Response, *, head_only: bool = False) -> None:
+    """Send a whole answer; only its head for a HEAD request."""
+    status, body, headers = response
+    length = (b"content-length", b"%d" % len(body))
+    await send({"type": "http.response.start", "status": status, "headers": [*headers, length]})
+    await send({"type": "http.response.body", "body": b"" if head_only else body})

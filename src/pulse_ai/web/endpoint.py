@@ -1,0 +1,104 @@
+"""One model over HTTP: check the JSON against the Manifest, hand it on, write the answer."""
+
+__all__ = ("ModelEndpoint",)
+
+import asyncio
+from collections import Counter
+from typing import Any
+
+import msgspec
+
+from pulse_ai.core import InvalidInput, Manifest, RequestError, checker_type
+from pulse_ai.port import decode_value, encode_value, to_plain
+from pulse_ai.serving import OpenServing
+from pulse_ai.web.problems import PROBLEMS, BadJson, problem_value
+
+_WATCH_AFTER_S = 0.05  # a request that is answered sooner is not watched for its client's going away
+
+_to_json = msgspec.json.Encoder(enc_hook=to_plain)
+_split_list = msgspec.json.Decoder(list[msgspec.Raw])
+
+
+class ModelEndpoint:
+    """Answers the bodies of one model's requests.
+
+    Args:
+        serving: The open serving of the model.
+
+    Attributes:
+        turned_down: Requests that ended before they were offered, by code.
+    """
+
+    def __init__(self, serving: OpenServing) -> None:
+        self.serving = serving
+        self.turned_down: Counter[str] = Counter()
+        self._engine = serving.engine
+        self._manifest: Manifest | None = None
+        self._decoder: Any = msgspec.json.Decoder()
+
+    async def answer(self, body: bytes, timeout_s: float | None) -> bytes:
+        """Return the JSON of the answer to one item.
+
+        Raises:
+            RequestError: Of any kind.
+        """
+        return _to_json.encode(decode_value(await self._engine.infer(self._read(body), timeout_s=timeout_s)))
+
+    async def answer_batch(self, body: bytes, timeout_s: float | None) -> bytes:
+        """Return the JSON of the answers to a list of items, each with a status of its own.
+
+        Raises:
+            BadJson: The body is not a JSON list.
+            InvalidInput: It has no item, or more than the queue can ever hold.
+            Refused: No worker is ready, or the service is shutting down.
+        """
+        self._engine.check_ready()
+        items = self._split(body)
+        outcomes = await asyncio.gather(*(self._outcome(item, timeout_s) for item in items))
+        return _to_json.encode({"results": outcomes})
+
+    def check_ready(self) -> None:
+        """Refuse early, before a body is even read.
+
+        Raises:
+            Refused: No worker is ready, or the service is shutting down.
+        """
+        self._engine.check_ready()
+
+    async def _outcome(self, item: msgspec.Raw, timeout_s: float | None) -> dict[str, Any]:
+        try:
+            value = await self._engine.infer(self._read(item), timeout_s=timeout_s)
+            return {"status": 200, "value": decode_value(value)}
+        except RequestError as error:
+            return {"status": PROBLEMS[error.code].status, "error": problem_value(error)}
+
+    def _split(self, body: bytes) -> list[msgspec.Raw]:
+        try:
+            items = _split_list.decode(body)
+        except msgspec.ValidationError as error:
+            raise self._count(InvalidInput(f"expected a list of items: {error}")) from error
+        except (msgspec.DecodeError, RecursionError) as error:
+            raise self._count(BadJson(f"the body is not JSON: {error}")) from error
+        limit = self.serving.settings.queue_limit_items
+        if not 1 <= len(items) <= limit:
+            raise self._count(InvalidInput(f"the list has {len(items)} items; send 1 to {limit}"))
+        return items
+
+    def _read(self, body: bytes | msgspec.Raw) -> bytes:
+        """Turn a JSON item into what travels."""
+        manifest = self.serving.manifest
+        if manifest is not self._manifest and manifest is not None:
+            self._manifest = manifest
+            self._decoder = msgspec.json.Decoder(checker_type(manifest.input_schema))
+        try:
+            return encode_value(self._decoder.decode(body))
+        except msgspec.ValidationError as error:
+            raise self._count(InvalidInput(str(error))) from error
+        except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+            raise self._count(BadJson(f"the body is not JSON: {error}")) from error
+        except TypeError as error:  # a number that no wire format holds
+            raise self._count(InvalidInput(str(error))) from error
+
+    def _count(self, error: RequestError) -> RequestError:
+        self.turned_down[error.code] += 1
+        return error

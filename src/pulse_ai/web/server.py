@@ -1,0 +1,172 @@
+"""Runs the service: binds first, answers at once, loads behind, and drains before it ends."""
+
+__all__ = ("bind", "run_event_loop", "run_service")
+
+import asyncio
+import contextlib
+import errno
+import logging
+import signal
+import socket
+from collections.abc import Callable, Coroutine, Iterator, Sequence
+
+import uvicorn
+
+from pulse_ai.core import TargetError, WebSettings
+from pulse_ai.serving import OpenServing, Serving
+from pulse_ai.web.app import App
+
+_log = logging.getLogger("pulse_ai.web")
+
+_BACKLOG = 2048
+
+
+class _Server(uvicorn.Server):
+    """A uvicorn server that leaves signals to us: a drain comes before its own shutdown."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+def bind(settings: WebSettings) -> socket.socket:
+    """Take the port, so that a taken one is known before anything is loaded.
+
+    Raises:
+        TargetError: The address cannot be bound; the text says why and what to do.
+    """
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        sock.bind((settings.host, settings.port))
+        sock.listen(_BACKLOG)
+    except OSError as error:
+        sock.close()
+        where = f"{settings.host}:{settings.port}"
+        if error.errno == errno.EADDRINUSE:
+            raise TargetError(
+                f"{where} is in use; stop what listens there, or choose another --port"
+            ) from error
+        raise TargetError(f"cannot listen on {where}: {error.strerror or error}") from error
+    sock.setblocking(False)  # noqa: FBT003 - socket takes it by position
+    return sock
+
+
+def run_event_loop(service: Coroutine[None, None, None]) -> None:
+    """Run a service to its end, on uvloop where there is one.
+
+    Raises:
+        KeyboardInterrupt: The service was cancelled: a second Ctrl-C came while it drained.
+    """
+    try:
+        from uvloop import new_event_loop
+    except ImportError:
+        new_event_loop = asyncio.new_event_loop
+    with asyncio.Runner(loop_factory=new_event_loop) as runner:
+        try:
+            runner.run(service)
+        except asyncio.CancelledError:
+            raise KeyboardInterrupt from None
+
+
+async def run_service(
+    servings: Sequence[Serving],
+    settings: WebSettings,
+    sock: socket.socket,
+    *,
+    on_open: Callable[[dict[str, OpenServing]], None],
+    on_ready: Callable[[], None],
+) -> None:
+    """Serve until SIGTERM or SIGINT, then drain; a second Ctrl-C cuts the drain short.
+
+    Args:
+        servings: The models; their names differ.
+        settings: The outer bounds.
+        sock: A bound, listening socket; closed when this returns.
+        on_open: Told the open servings as soon as their workers have been started.
+        on_ready: Told once every model has a worker.
+
+    Raises:
+        LoadFailed: A model cannot be loaded and never was.
+        WorkerError: A pool gave up, and ``on_give_up`` is ``exit``.
+        CancelledError: A second Ctrl-C came.
+    """
+    stop = asyncio.Event()
+    async with contextlib.AsyncExitStack() as stack:
+        opened = {s.name: await stack.enter_async_context(s.open(wait=False)) for s in servings}
+        on_open(opened)
+        stack.enter_context(_stopping(stop))
+        server = _make_server(App(opened, settings), settings)
+        http = asyncio.create_task(server.serve(sockets=[sock]), name="http")
+        try:
+            await _until_stopped(opened, stop, http, on_ready)
+            await asyncio.gather(*(serving.drain(grace_s=settings.grace_s) for serving in opened.values()))
+        finally:
+            server.should_exit = True
+            await asyncio.wait({http})
+
+
+async def _until_stopped(
+    opened: dict[str, OpenServing],
+    stop: asyncio.Event,
+    http: asyncio.Task[None],
+    on_ready: Callable[[], None],
+) -> None:
+    """Return when told to stop; raise what makes serving impossible."""
+    stopping = asyncio.ensure_future(stop.wait())
+    ready = asyncio.gather(*(serving.wait_ready() for serving in opened.values()))
+    pools = [asyncio.ensure_future(serving.wait_given_up()) for serving in opened.values()]
+    try:
+        await asyncio.wait({stopping, http, ready, *pools}, return_when=asyncio.FIRST_COMPLETED)
+        if ready.done() and not stopping.done():
+            ready.result()
+            on_ready()
+            await asyncio.wait({stopping, http, *pools}, return_when=asyncio.FIRST_COMPLETED)
+        for ended in (http, *pools):
+            if ended.done():
+                ended.result()
+    finally:
+        for waiting in (stopping, ready, *pools):
+            waiting.cancel()
+        await asyncio.gather(stopping, ready, *pools, return_exceptions=True)
+
+
+def _make_server(app: App, settings: WebSettings) -> _Server:
+    config = uvicorn.Config(
+        app,
+        http="httptools",
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        date_header=False,
+        timeout_keep_alive=75,
+        timeout_graceful_shutdown=max(1, round(settings.grace_s)),
+    )
+    return _Server(config)
+
+
+@contextlib.contextmanager
+def _stopping(stop: asyncio.Event) -> Iterator[None]:
+    """Have SIGTERM and SIGINT set the event; a second Ctrl-C cancels the task that made this.
+
+    A second SIGTERM does nothing: process managers and shells send it twice without meaning anything by it.
+    """
+    loop = asyncio.get_running_loop()
+    service = asyncio.current_task()
+
+    def interrupt() -> None:
+        if stop.is_set() and service is not None:
+            service.cancel()
+        stop.set()
+
+    handlers = {signal.SIGTERM: stop.set, signal.SIGINT: interrupt}
+    for number, handler in handlers.items():
+        loop.add_signal_handler(number, handler)
+    try:
+        yield
+    finally:
+        for number in handlers:
+            loop.remove_signal_handler(number)
