@@ -71,7 +71,7 @@ def fetch_model(model: HubModel, precision: Precision, access: HubAccess, report
         LoadFailed: The transfer failed, a file is damaged, or it is not in the cache and the Hub is away.
     """
     report(0.0, f"looking for {model.name}")
-    if access.offline or _library().constants.HF_HUB_OFFLINE:
+    if access.offline or _library().is_offline_mode():
         return _checked(_from_cache(model, access, "offline, and"), report)
     try:
         listing = _list_files(model, access)
@@ -124,6 +124,12 @@ def _library() -> Any:
     import huggingface_hub
 
     return huggingface_hub
+
+
+def _errors() -> Any:
+    from huggingface_hub import errors
+
+    return errors
 
 
 def _list_files(model: HubModel, access: HubAccess) -> _Listing:
@@ -192,7 +198,7 @@ def _progress_bar(file: HubFile, done: int, total: int, report: ProgressReport) 
 
 
 def _from_cache(model: HubModel, access: HubAccess, why: str) -> Found:
-    errors = _library().errors
+    errors = _errors()
     try:
         folder = _library().snapshot_download(
             model.name, revision=model.revision, cache_dir=access.cache_folder, local_files_only=True
@@ -220,7 +226,7 @@ def _checked(found: Found, report: ProgressReport) -> Found:
 @contextmanager
 def _explained(model: HubModel) -> Generator[None]:
     """Turn the Hub library's exceptions into ours, the narrower ones first."""
-    errors = _library().errors
+    errors = _errors()
     at = f" at revision {model.revision}" if model.revision else ""
     try:
         yield

@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from pulse_ai.hub.convert.families import FAMILIES, Family
 
 _SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
-_SPREAD = 0.02  # standard deviation of a fresh BERT's weights
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +29,7 @@ class RandomShape:
         positions: Most tokens of one text.
         labels: How many labels.
         seed: The same seed gives the same weights.
+        spread: Standard deviation of the weights; 0.02 as in a fresh BERT.
     """
 
     family: Literal["bert", "distilbert", "roberta"] = "distilbert"
@@ -40,6 +40,7 @@ class RandomShape:
     positions: int = 512
     labels: int = 2
     seed: int = 0
+    spread: float = 0.02
 
 
 class RandomOptions(TypedDict, total=False):
@@ -53,6 +54,7 @@ class RandomOptions(TypedDict, total=False):
     positions: int
     labels: int
     seed: int
+    spread: float
 
 
 def make_random_checkpoint(folder: Path, **options: Unpack[RandomOptions]) -> Path:
@@ -126,15 +128,9 @@ def _weights(shape: RandomShape) -> dict[str, NDArray[np.float32]]:
     random = np.random.default_rng(shape.seed)
     tensors: dict[str, NDArray[np.float32]] = {}
     for name, size in _sizes(FAMILIES[shape.family], shape):
-        if len(size) == 2:
-            tensors[name] = random.normal(0.0, _SPREAD, size).astype(np.float32)
-        else:
-            tensors[name] = np.full(size, 1.0 if _is_scale(name) else 0.0, np.float32)
+        middle = 1.0 if name.endswith(("LayerNorm.weight", "layer_norm.weight")) else 0.0
+        tensors[name] = random.normal(middle, shape.spread, size).astype(np.float32)
     return tensors
-
-
-def _is_scale(name: str) -> bool:
-    return name.endswith(("LayerNorm.weight", "layer_norm.weight"))
 
 
 def _sizes(family: Family, shape: RandomShape) -> Iterator[tuple[str, tuple[int, ...]]]:
