@@ -68,8 +68,8 @@ class Scale:
         if log:
             return cls(*_log_ends(finite), first_px, last_px, log=True)
         low, high = min([0.0, *finite]), max([0.0, *finite])
-        if low == high:
-            high = low + 1.0
+        if high - low < max(_SMALLEST, 1e-9 * abs(low)):
+            high = low + max(1.0, 1e-6 * abs(low))
         step = _round_step(high - low, wanted=5)
         return cls(math.floor(low / step) * step, math.ceil(high / step) * step, first_px, last_px)
 

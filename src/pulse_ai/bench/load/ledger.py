@@ -70,6 +70,7 @@ class Ledger:
 
     Attributes:
         steps: One for each stage of the plan, warm-up included.
+        ends_s: When each of them ends.
         windows: In order of time, from the beginning.
         window_s: How long a window is, in seconds.
 
@@ -83,10 +84,10 @@ class Ledger:
 
     def __init__(self, plan: LoadPlan) -> None:
         self.steps = [StepCounts(step) for step in stages(plan)]
-        ends = list(accumulate(step.duration_s for step in stages(plan)))
-        self.window_s = _window_length(ends[-1])
+        self.ends_s = list(accumulate(step.duration_s for step in stages(plan)))
+        self.window_s = _window_length(self.ends_s[-1])
         self.windows: list[WindowCounts] = []
-        self._starts = np.array([0.0, *ends[:-1]])
+        self._starts = np.array([0.0, *self.ends_s[:-1]])
         self._within_s = plan.within_s
         self._columns = tuple(array("d") for _ in range(4))
         self._codes = array("i")
@@ -99,6 +100,11 @@ class Ledger:
         sent.append(sent_s)
         ended.append(ended_s)
         self._codes.append(code)
+
+    def lasted_s(self, index: int, *, until_s: float) -> float:
+        """Return how long a step went on when nothing was due after an instant; 0.0 where it never began."""
+        begin_s = 0.0 if index == 0 else self.ends_s[index - 1]
+        return max(0.0, min(self.ends_s[index], until_s) - begin_s)
 
     def fold(self) -> None:
         """Count what has ended since the last fold."""

@@ -47,6 +47,7 @@ class Link(asyncio.Protocol):
 
     def cut(self) -> None:
         """End the connection without waiting for the other side."""
+        self._first = b""
         if self._transport is not None:
             self._transport.abort()
 
@@ -65,6 +66,7 @@ class Link(asyncio.Protocol):
 
     def on_message_complete(self) -> None:
         """Called by the parser at the end of each answer."""
+        self._first = b""
         status: int = self._parser.get_status_code()
         if status >= 200:  # 100 Continue and 103 Early Hints come before the answer
             self._events.link_answered(self, status, keep=self._parser.should_keep_alive())

@@ -1,7 +1,7 @@
 """What a load run found: frozen values, made from the ledger, that JSON, text and HTML are written from.
 
-Every offered request is in exactly one of ``good``, ``late``, ``refused``, ``failed``, ``unanswered`` and
-``unsent``; ``errors`` is the sum of the last three.
+Every offered request is in exactly one of ``good``, ``late``, ``refused``, ``failed`` and ``unanswered``;
+``errors`` is the sum of the last two.
 """
 
 __all__ = (
@@ -14,6 +14,7 @@ __all__ = (
     "Window",
     "check_generator",
     "sections_of",
+    "total_of",
     "windows_of",
 )
 
@@ -63,7 +64,7 @@ class Section(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         label: The step's rate as it was written, or ``"all"``.
-        duration_s: Seconds in which its requests were due.
+        duration_s: Seconds in which its requests were due; above 0.
         offered: Requests that were due and taken up.
         sent: Requests that left.
         answered: Requests with a whole answer, whatever its status.
@@ -71,8 +72,8 @@ class Section(msgspec.Struct, frozen=True, kw_only=True):
         late: 2xx answers after it.
         refused: 429 and 503 answers.
         failed: Other answers.
-        unanswered: Sent, with no whole answer: given up, closed, or abandoned.
-        unsent: Never sent: no connection could be made, or none was free in time.
+        unanswered: No whole answer came: given up, closed, abandoned, or never sent (no connection could be
+            made, or none was free in time).
         latency: From the planned instant, of 2xx answers and of requests given up (a lower bound for those).
             None where there were none.
         service: From sending, of 2xx answers: what a closed-loop tool would have shown.
@@ -91,7 +92,6 @@ class Section(msgspec.Struct, frozen=True, kw_only=True):
     refused: int
     failed: int
     unanswered: int
-    unsent: int
     latency: Quantiles | None
     service: Quantiles | None
     lag: Quantiles | None
@@ -101,7 +101,7 @@ class Section(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def errors(self) -> int:
         """Requests that were neither answered well nor refused."""
-        return self.failed + self.unanswered + self.unsent
+        return self.failed + self.unanswered
 
     @property
     def offered_per_s(self) -> float:
@@ -164,8 +164,8 @@ class LoadReport(msgspec.Struct, frozen=True, kw_only=True, tag="load", tag_fiel
         started: When, as an ISO 8601 instant in UTC.
         plan: The plan in words, by name.
         machine: Where the generator ran.
-        total: All counted steps together.
-        steps: Each counted step.
+        total: All counted steps together; None where the run was stopped before any began.
+        steps: Each counted step that began.
         windows: The whole run over time, warm-up included.
         window_s: How long each window is.
         within_s: The limit for a good answer; None without one.
@@ -180,7 +180,7 @@ class LoadReport(msgspec.Struct, frozen=True, kw_only=True, tag="load", tag_fiel
     started: str
     plan: dict[str, str]
     machine: Machine
-    total: Section
+    total: Section | None
     steps: tuple[Section, ...]
     windows: tuple[Window, ...]
     window_s: float
@@ -192,15 +192,29 @@ class LoadReport(msgspec.Struct, frozen=True, kw_only=True, tag="load", tag_fiel
     format: int = 1
 
 
-def sections_of(ledger: Ledger) -> tuple[Section, tuple[Section, ...]]:
-    """Return all counted steps together, and each by itself."""
-    counted = [counts for counts in ledger.steps if counts.step.counted]
-    whole = _merged(counted)
-    duration_s = sum(counts.step.duration_s for counts in counted)
-    return (
-        _section("all", duration_s, whole),
-        tuple(_section(counts.step.label(), counts.step.duration_s, counts) for counts in counted),
+def sections_of(ledger: Ledger, *, until_s: float = math.inf) -> tuple[Section, ...]:
+    """Return each counted step that began, in order.
+
+    Args:
+        ledger: What was counted.
+        until_s: When the run was stopped, in seconds from its beginning.
+    """
+    return tuple(
+        _section(counts.step.label(), lasted_s, counts) for counts, lasted_s in _begun(ledger, until_s)
     )
+
+
+def total_of(ledger: Ledger, *, until_s: float = math.inf) -> Section | None:
+    """Return all counted steps together; None where none began."""
+    begun = _begun(ledger, until_s)
+    if not begun:
+        return None
+    return _section("all", sum(lasted_s for _, lasted_s in begun), _merged([counts for counts, _ in begun]))
+
+
+def _begun(ledger: Ledger, until_s: float) -> list[tuple[StepCounts, float]]:
+    steps = [(counts, ledger.lasted_s(i, until_s=until_s)) for i, counts in enumerate(ledger.steps)]
+    return [(counts, lasted_s) for counts, lasted_s in steps if counts.step.counted and lasted_s > 0.0]
 
 
 def _merged(steps: list[StepCounts]) -> StepCounts:
@@ -219,19 +233,18 @@ def _section(label: str, duration_s: float, counts: StepCounts) -> Section:
     answered = sum(n for code, n in ends.items() if code >= 0)
     succeeded = sum(n for code, n in ends.items() if 200 <= code < 300)
     refused = sum(ends.get(code, 0) for code in REFUSALS)
-    unanswered = sum(ends.get(code, 0) for code in _SENT_UNANSWERED)
+    lost = sum(ends.get(code, 0) for code in _SENT_UNANSWERED)
     return Section(
         label=label,
         duration_s=duration_s,
         offered=sum(ends.values()),
-        sent=answered + unanswered,
+        sent=answered + lost,
         answered=answered,
         good=counts.good,
         late=succeeded - counts.good,
         refused=refused,
         failed=answered - succeeded - refused,
-        unanswered=unanswered,
-        unsent=sum(ends.values()) - answered - unanswered,
+        unanswered=sum(ends.values()) - answered,
         latency=_quantiles(counts.latency),
         service=_quantiles(counts.service),
         lag=_quantiles(counts.lag),
@@ -284,14 +297,14 @@ def _window(at_s: float, counts: WindowCounts) -> Window:
     )
 
 
-def check_generator(total: Section, *, lag_bound_s: float) -> GeneratorCheck:
+def check_generator(total: Section | None, *, lag_bound_s: float) -> GeneratorCheck:
     """Return whether the generator's own delay was too long to call the figures the service's.
 
     Args:
         total: The whole run.
         lag_bound_s: The longest 99th percentile of send lag that is accepted, in seconds.
     """
-    lag_s = total.lag.p99_s if total.lag else math.nan
+    lag_s = total.lag.p99_s if total and total.lag else 0.0
     bound = f"(bound {lag_bound_s * 1e3:g} ms)"
     if lag_s > lag_bound_s:
         return GeneratorCheck(

@@ -123,6 +123,7 @@ class _Run:
         self._no_links = asyncio.Event()
         self._opening: set[asyncio.Task[None]] = set()
         self._stops = 0
+        self._stopped_at_s = math.inf
         self._zero_s = 0.0
 
     async def carry_out(self, rules: tuple[Rule, ...], watch: Watch | None) -> LoadReport:
@@ -143,12 +144,13 @@ class _Run:
         self._ledger.fold()
         url = f"http://{self._target.authority}{self._target.path}"
         return make_report(
-            self._ledger, self._plan, url=url, started=started, rules=rules, stopped=self._stops > 0
+            self._ledger, self._plan, url=url, started=started, rules=rules, until_s=self._stopped_at_s
         )
 
     def stop(self) -> None:
         """Send no more; called again, wait no more."""
         self._stops += 1
+        self._stopped_at_s = min(self._stopped_at_s, self._now_s())
         self._schedule.end()
         if self._stops > 1:
             self._flow.abandon(self._now_s())

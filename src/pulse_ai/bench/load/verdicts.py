@@ -7,13 +7,27 @@ from collections.abc import Mapping
 
 from pulse_ai.bench.load.ledger import Ledger
 from pulse_ai.bench.load.plan import LoadPlan
-from pulse_ai.bench.load.report import Judged, LoadReport, Section, check_generator, sections_of, windows_of
+from pulse_ai.bench.load.report import (
+    Judged,
+    LoadReport,
+    Section,
+    check_generator,
+    sections_of,
+    total_of,
+    windows_of,
+)
 from pulse_ai.bench.load.slo import Rule, judge
 from pulse_ai.bench.machine import this_machine
 
 
 def make_report(
-    ledger: Ledger, plan: LoadPlan, *, url: str, started: str, rules: tuple[Rule, ...], stopped: bool
+    ledger: Ledger,
+    plan: LoadPlan,
+    *,
+    url: str,
+    started: str,
+    rules: tuple[Rule, ...],
+    until_s: float = math.inf,
 ) -> LoadReport:
     """Return the report of a run.
 
@@ -23,9 +37,9 @@ def make_report(
         url: What was asked.
         started: When, as an ISO 8601 instant.
         rules: The objectives, judged on every step by itself.
-        stopped: Whether the run ended before its plan was done.
+        until_s: When it was stopped, in seconds from its beginning; ``inf`` where the plan was carried out.
     """
-    total, steps = sections_of(ledger)
+    total, steps = total_of(ledger, until_s=until_s), sections_of(ledger, until_s=until_s)
     verdicts = (_nothing_lost(total), *(_judged(rule, steps) for rule in rules))
     return LoadReport(
         url=url,
@@ -38,20 +52,21 @@ def make_report(
         window_s=ledger.window_s,
         within_s=plan.within_s if math.isfinite(plan.within_s) else None,
         generator=check_generator(total, lag_bound_s=plan.lag_bound_s),
-        stopped=stopped,
+        stopped=math.isfinite(until_s),
         verdicts=verdicts,
         passed=all(verdict.holds for verdict in verdicts),
     )
 
 
-def _nothing_lost(total: Section) -> Judged:
+def _nothing_lost(total: Section | None) -> Judged:
     """The claim that is made of every run, asked for or not."""
-    if total.offered == 0:
+    if total is None or total.offered == 0:
         return Judged("nothing was measured: the run ended before a counted request was due", holds=False)
-    lost = total.unanswered
-    if lost:
-        return Judged(f"{lost} of {total.sent} sent requests were never answered", holds=False)
-    return Judged("every request that was sent was answered", holds=True)
+    if total.unanswered:
+        sent = total.unanswered - (total.offered - total.sent)
+        counted = f"{total.unanswered:,} of {total.offered:,} requests were never answered"
+        return Judged(f"{counted} ({sent:,} of them were sent)", holds=False)
+    return Judged(f"each of {total.offered:,} requests was answered", holds=True)
 
 
 def _judged(rule: Rule, steps: tuple[Section, ...]) -> Judged:

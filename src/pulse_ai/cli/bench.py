@@ -1,0 +1,114 @@
+"""``pulse bench``: load a service, and compare saved measurements."""
+
+__all__ = ("app",)
+
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+
+import msgspec
+import typer
+from rich.console import Console
+
+from pulse_ai.bench import load
+from pulse_ai.cli import bench_options as option
+from pulse_ai.cli.bench_view import LoadView, draw_load
+
+_LOAD_HELP = """Send requests at a set rate and report what came back.
+
+Arrivals are planned ahead, and latency counts from the planned instant, so a stall of the service shows in
+full. Ctrl-C stops early and still reports; again, and it does not wait for answers.
+
+Exit code: 0 when every objective holds and no request went unanswered, 1 when not, 2 when the command cannot
+be carried out.
+"""
+
+app = typer.Typer(help="Measure services and functions.", no_args_is_help=True, add_completion=False)
+
+
+@app.callback()
+def bench() -> None:
+    """Measure services and functions."""
+
+
+@app.command("load", help=_LOAD_HELP)
+def load_command(  # noqa: PLR0913 - each is an option of the command line
+    url: option.Url,
+    *,
+    rate: option.Rate = "100",
+    duration: option.Duration = 30.0,
+    warmup: option.Warmup = 2.0,
+    poisson: option.Poisson = False,
+    seed: option.Seed = 0,
+    method: option.Method = None,
+    body: option.Body = None,
+    bodies: option.Bodies = None,
+    template: option.Template = None,
+    header: option.Header = None,
+    connections: option.Connections = 256,
+    timeout: option.Timeout = 10.0,
+    within: option.Within = None,
+    slo: option.Slo = None,
+    lag_bound: option.LagBound = 5.0,
+    json_file: option.JsonFile = None,
+    html_file: option.HtmlFile = None,
+) -> None:
+    """See ``_LOAD_HELP``."""
+    with _usage_errors():
+        rules = load.parse_slo(slo) if slo else ()
+        plan = load.LoadPlan(
+            steps=load.parse_rates(rate, duration_s=duration),
+            shape="poisson" if poisson else "constant",
+            seed=seed,
+            warmup_s=warmup,
+            connections=connections,
+            timeout_s=timeout,
+            within_s=load.latency_limit_s(rules) if within is None else within / 1e3,
+            lag_bound_s=lag_bound / 1e3,
+        )
+        sent = _bodies(body, bodies, template)
+        target = load.parse_target(url)
+        verb = method or ("POST" if sent else "GET")
+        requests = load.encode_requests(target, method=verb, headers=_headers(header or []), bodies=sent)
+    with LoadView(Console(stderr=True)) as view:
+        report = load.run_load_sync(plan, target, requests, rules=rules, watch=view.show)
+    draw_load(Console(), report)
+    _write(report, json_file, html_file)
+    raise typer.Exit(0 if report.passed else 1)
+
+
+@contextmanager
+def _usage_errors() -> Generator[None]:
+    """Turn what is wrong with the arguments into a sentence and exit code 2."""
+    try:
+        yield
+    except (ValueError, OSError) as error:
+        raise typer.BadParameter(str(error)) from error
+
+
+def _bodies(body: str | None, bodies: Path | None, template: str | None) -> tuple[bytes, ...]:
+    if body is not None and bodies is not None:
+        raise ValueError("give --body or --bodies, not both")
+    if bodies is not None:
+        return load.read_bodies(bodies, template=template)
+    if template is not None:
+        raise ValueError("--template needs the lines of --bodies")
+    return () if body is None else (body.encode(),)
+
+
+def _headers(lines: list[str]) -> dict[str, str]:
+    pairs = [line.partition(":") for line in lines]
+    if wrong := [line for line, (_, colon, _) in zip(lines, pairs, strict=True) if not colon]:
+        raise ValueError(f"{wrong[0]!r} is not a header such as 'X-Request-Timeout-Ms: 250'")
+    return {name.strip(): value.strip() for name, _, value in pairs}
+
+
+def _write(report: load.LoadReport, json_file: Path | None, html_file: Path | None) -> None:
+    if json_file is not None:
+        json_file.write_bytes(msgspec.json.format(msgspec.json.encode(report), indent=1))
+    if html_file is not None:
+        html_file.write_text(load.to_html(report), "utf-8")
+
+
+if __name__ == "__main__":
+    app()

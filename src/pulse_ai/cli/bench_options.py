@@ -1,0 +1,46 @@
+"""The options of ``pulse bench load``, each with its help."""
+
+__all__ = (
+    "Bodies",
+    "Body",
+    "Connections",
+    "Duration",
+    "Header",
+    "HtmlFile",
+    "JsonFile",
+    "LagBound",
+    "Method",
+    "Poisson",
+    "Rate",
+    "Seed",
+    "Slo",
+    "Template",
+    "Timeout",
+    "Url",
+    "Warmup",
+    "Within",
+)
+
+from pathlib import Path
+from typing import Annotated
+
+from typer import Argument, Option
+
+Url = Annotated[str, Argument(help="What to ask: http://127.0.0.1:8000/api/sentiment.")]
+Rate = Annotated[str, Option(help="Requests a second: 100, steps 50,100,200, a ramp 50..400, or max.")]
+Duration = Annotated[float, Option(help="Seconds of each step.")]
+Warmup = Annotated[float, Option(help="Seconds at the first rate that come first and are not counted.")]
+Poisson = Annotated[bool, Option("--poisson", help="Arrivals as of independent users, not evenly spaced.")]
+Seed = Annotated[int, Option(help="Seed of --poisson: the same seed plans the same instants.")]
+Method = Annotated[str | None, Option(help="HTTP method; else POST with a body and GET without.")]
+Body = Annotated[str | None, Option(help="One JSON body for every request.")]
+Bodies = Annotated[Path | None, Option(help="A file with one JSON body a line, sent in turn.")]
+Template = Annotated[str | None, Option(help="Makes a body of any line of --bodies: '{\"q\": $line}'.")]
+Header = Annotated[list[str] | None, Option("--header", "-H", help="'Name: value'; may be repeated.")]
+Connections = Annotated[int, Option(help="Most connections at once; they are reused.")]
+Timeout = Annotated[float, Option(help="Seconds after its planned instant when a request is given up.")]
+Within = Annotated[float | None, Option(help="Milliseconds of a good answer; else the limit in --slo.")]
+Slo = Annotated[str | None, Option(help="Objectives, such as 'p99<250ms,errors<0.1%'.")]
+LagBound = Annotated[float, Option(help="Milliseconds of send lag at p99 that the generator may have.")]
+JsonFile = Annotated[Path | None, Option("--json", help="Write the report here as JSON.")]
+HtmlFile = Annotated[Path | None, Option("--html", help="Write the report here as a page with charts.")]

@@ -1,0 +1,113 @@
+"""How measurements look in a terminal."""
+
+__all__ = ("LoadView", "draw_load")
+
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Self
+
+from rich import box
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+
+from pulse_ai.bench.load import LoadReport, Progress, tables
+from pulse_ai.bench.load.ledger import StepCounts, WindowCounts
+from pulse_ai.bench.load.text import notes
+from pulse_ai.bench.text import duration, per_second
+
+_RECENT = 10  # windows that the live line sums up
+
+
+class LoadView:
+    """A live table while a load run goes on; nothing where the output is not a terminal.
+
+    Args:
+        console: Where to draw; standard error, so that results can be redirected.
+    """
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._live = Live(console=console, refresh_per_second=8, transient=True)
+
+    def __enter__(self) -> Self:
+        if self._console.is_terminal:
+            self._live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._live.stop()
+
+    def show(self, progress: Progress) -> None:
+        """Draw how far the run is."""
+        if self._live.is_started:
+            self._live.update(_progress_table(progress))
+
+
+def _progress_table(progress: Progress) -> Table:
+    table = Table(
+        title=f"{max(0.0, progress.elapsed_s):.0f} of {progress.total_s:.0f} s", title_justify="left"
+    )
+    for name in ("rate", "offered", "good", "refused", "errors", "p50", "p99", "max"):
+        table.add_column(name, justify="left" if name == "rate" else "right")
+    for counts in progress.ledger.steps:
+        if counts.by_code:
+            table.add_row(*_step_cells(counts))
+    ledger = progress.ledger
+    table.add_section()
+    table.add_row(*_recent_cells(ledger.windows[-_RECENT:], ledger.window_s))
+    table.caption = (
+        f"{progress.in_flight} in flight, {progress.waiting} waiting for a connection; Ctrl-C stops"
+    )
+    return table
+
+
+def _step_cells(counts: StepCounts) -> list[str]:
+    ends = {code: histogram.count for code, histogram in counts.by_code.items()}
+    refused = ends.get(429, 0) + ends.get(503, 0)
+    succeeded = sum(n for code, n in ends.items() if 200 <= code < 300)
+    name = f"{counts.step.label()}/s" if counts.step.counted else "warm-up"
+    latency = [duration(counts.latency.quantile(share)) for share in (0.5, 0.99, 1.0)]
+    total = sum(ends.values())
+    return [
+        name,
+        f"{total:,}",
+        f"{counts.good:,}",
+        f"{refused:,}",
+        f"{total - refused - succeeded:,}",
+        *latency,
+    ]
+
+
+def _recent_cells(windows: Sequence[WindowCounts], window_s: float) -> list[str]:
+    span_s = max(len(windows), 1) * window_s
+    offered, good = sum(w.offered for w in windows), sum(w.good for w in windows)
+    refused, succeeded = sum(w.refused for w in windows), sum(w.succeeded for w in windows)
+    worst = max((w.latency.max_s for w in windows), default=0.0)
+    rates = [per_second(n / span_s) for n in (offered, good, refused, offered - refused - succeeded)]
+    return [f"last {span_s:.1f} s", *rates, "", "", duration(worst)]
+
+
+def draw_load(console: Console, report: LoadReport) -> None:
+    """Draw the report of a load run."""
+    console.print(f"[bold]{report.url}[/]  " + "; ".join(f"{k} {v}" for k, v in report.plan.items()))
+    console.print(_table(tables.COUNT_HEAD, tables.count_rows(report)))
+    console.print(_table(tables.LATENCY_HEAD, tables.latency_rows(report)))
+    console.print(_table(tables.STATUS_HEAD, tables.status_rows(report)))
+    for note in notes(report):
+        console.print(
+            note, style="yellow" if note == report.generator.text and report.generator.limited else "dim"
+        )
+    for judged in report.verdicts:
+        console.print("[green]yes[/]" if judged.holds else "[red]no[/] ", judged.text)
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for index, name in enumerate(head):
+        table.add_column(name, justify="right" if index else "left", no_wrap=True)
+    for row in rows:
+        table.add_row(*row)
+    return table

@@ -1,0 +1,92 @@
+"""What is sent: URLs, bodies, templates and bytes."""
+
+from pathlib import Path
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pulse_ai.bench.load.target import Target, encode_requests, parse_target, read_bodies
+
+HERE = Target("127.0.0.1", 8000, "/api/m")
+
+
+@pytest.mark.parametrize(
+    ("url", "authority", "path"),
+    [
+        ("http://localhost", "localhost", "/"),
+        ("http://localhost:8000/a?b=c", "localhost:8000", "/a?b=c"),
+        ("http://[::1]:8000/", "[::1]:8000", "/"),
+    ],
+)
+def test_urls(url: str, authority: str, path: str):
+    target = parse_target(url)
+    assert (target.authority, target.path) == (authority, path)
+
+
+@pytest.mark.parametrize(
+    "url", ["https://localhost/", "localhost:80", "http://", "http://a/b c", "http://a/ä"]
+)
+def test_a_url_that_cannot_be_measured_is_refused(url: str):
+    with pytest.raises(ValueError, match=r"is not a URL|percent-encoded"):
+        parse_target(url)
+
+
+def test_json_lines_are_sent_as_they_are(tmp_path: Path):
+    file = tmp_path / "bodies.jsonl"
+    file.write_text('{"q": "a"}\n\n{"q": "b"}\n')
+    assert read_bodies(file) == (b'{"q": "a"}', b'{"q": "b"}')
+
+
+@given(
+    lines=st.lists(
+        st.text(st.characters(exclude_categories=["Cs", "Cc", "Zl", "Zp"]), min_size=1), min_size=1
+    )
+)
+def test_any_text_through_a_template_is_json_that_holds_it(
+    tmp_path_factory: pytest.TempPathFactory, lines: list[str]
+):
+    lines = [f"x{line}" for line in lines]
+    file = tmp_path_factory.mktemp("bodies") / "texts.txt"
+    file.write_text("\n".join(lines), "utf-8")
+    bodies = read_bodies(file, template='{"q": $line}')
+    assert [msgspec.json.decode(body)["q"] for body in bodies] == lines
+
+
+@pytest.mark.parametrize(
+    ("content", "template", "why"),
+    [
+        ("", None, "no lines"),
+        ("{}\nnot json", None, "line 2 .* is not JSON"),
+        ("text", "{}", r"has no \$line"),
+        ("text", '{"q": "$line"}', "is not JSON"),
+    ],
+)
+def test_bodies_that_cannot_be_sent_are_refused_with_the_line(
+    tmp_path: Path, content: str, template: str, why: str
+):
+    file = tmp_path / "bodies"
+    file.write_text(content)
+    with pytest.raises(ValueError, match=why):
+        read_bodies(file, template=template)
+
+
+def test_a_request_is_whole_and_ready():
+    (request,) = encode_requests(HERE, method="POST", headers={"X-Request-Timeout-Ms": "250"}, bodies=[b"{}"])
+    assert request == (
+        b"POST /api/m HTTP/1.1\r\nHost: 127.0.0.1:8000\r\nContent-Type: application/json\r\n"
+        b"X-Request-Timeout-Ms: 250\r\nContent-Length: 2\r\n\r\n{}"
+    )
+
+
+def test_without_a_body_there_is_one_request_without_a_length():
+    assert encode_requests(HERE, method="GET", headers={}, bodies=[]) == (
+        b"GET /api/m HTTP/1.1\r\nHost: 127.0.0.1:8000\r\n\r\n",
+    )
+
+
+@pytest.mark.parametrize(("method", "value"), [("GET", "a\r\nb"), ("HEAD", "a"), ("G T", "a")])
+def test_what_would_break_the_protocol_is_refused(method: str, value: str):
+    with pytest.raises(ValueError, match=r"line break|not a method"):
+        encode_requests(HERE, method=method, headers={"X": value}, bodies=[])
