@@ -21,7 +21,7 @@ from pulse_ai.web.asgi import (
 from pulse_ai.web.endpoint import ModelEndpoint
 from pulse_ai.web.pages import Pages
 from pulse_ai.web.problems import MethodNotAllowed, UnknownPath
-from pulse_ai.web.watch import DisconnectWatch
+from pulse_ai.web.watch import ClientWatch
 
 _Answer = Callable[[bytes, float | None], Awaitable[bytes]]
 
@@ -42,6 +42,7 @@ class App:
             self._answers[f"/api/{name}"] = (endpoint, endpoint.answer)
             self._answers[f"/api/{name}/batch"] = (endpoint, endpoint.answer_batch)
         self._pages = Pages(self._endpoints)
+        self._watch = ClientWatch()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -66,7 +67,15 @@ class App:
         except RequestError as error:
             endpoint.turned_down[error.code] += 1
             raise
-        return await _predict(answer, body, timeout_s, receive)
+        watched = self._watch.begin(receive)
+        try:
+            return Response(200, await answer(body, timeout_s))
+        except asyncio.CancelledError:
+            if watched.client_gone:
+                raise ClientGone from None
+            raise
+        finally:
+            self._watch.end(watched)
 
     async def _read(
         self, endpoint: ModelEndpoint, scope: Scope, receive: Receive
@@ -90,15 +99,3 @@ class App:
         if path.startswith("/api/"):
             return UnknownModel(name=path[5:205], known=tuple(self._endpoints))
         return UnknownPath(path=path)
-
-
-async def _predict(answer: _Answer, body: bytes, timeout_s: float | None, receive: Receive) -> Response:
-    watch = DisconnectWatch(receive)
-    try:
-        return Response(200, await answer(body, timeout_s))
-    except asyncio.CancelledError:
-        if watch.client_gone:
-            raise ClientGone from None
-        raise
-    finally:
-        watch.stop()

@@ -13,8 +13,6 @@ from pulse_ai.port import decode_value, encode_value, to_plain
 from pulse_ai.serving import OpenServing
 from pulse_ai.web.problems import PROBLEMS, BadJson, problem_value
 
-_WATCH_AFTER_S = 0.05  # a request that is answered sooner is not watched for its client's going away
-
 _to_json = msgspec.json.Encoder(enc_hook=to_plain)
 _split_list = msgspec.json.Decoder(list[msgspec.Raw])
 

@@ -15,6 +15,7 @@ import uvicorn
 from pulse_ai.core import TargetError, WebSettings
 from pulse_ai.serving import OpenServing, Serving
 from pulse_ai.web.app import App
+from pulse_ai.web.protocol import OneWriteProtocol
 
 _log = logging.getLogger("pulse_ai.web")
 
@@ -135,11 +136,12 @@ async def _until_stopped(
 def _make_server(app: App, settings: WebSettings) -> _Server:
     config = uvicorn.Config(
         app,
-        http="httptools",
+        http=OneWriteProtocol,
         ws="none",
         lifespan="off",
         log_config=None,
         access_log=False,
+        proxy_headers=False,
         server_header=False,
         date_header=False,
         timeout_keep_alive=75,

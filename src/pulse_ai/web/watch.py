@@ -1,47 +1,66 @@
 """Notices that a client has gone while its request is under way."""
 
-__all__ = ("WATCH_AFTER_S", "DisconnectWatch")
+__all__ = ("SWEEP_EVERY_S", "ClientWatch", "Watched")
 
 import asyncio
 
 from pulse_ai.web.asgi import Receive
 
-WATCH_AFTER_S = 0.05
-"""A request that is answered sooner is not watched at all, in seconds: watching costs a task."""
+SWEEP_EVERY_S = 0.05
+"""How often requests are looked at, in seconds. One answered sooner is never watched: that costs a task."""
 
 
-class DisconnectWatch:
-    """Cancels the task that made it when the client closes its connection.
-
-    Args:
-        receive: The request's ASGI ``receive``; its body has been read.
+class Watched:
+    """A request under way.
 
     Attributes:
-        client_gone: True once the client has closed; the task that made this has then been cancelled.
+        client_gone: True once the client has closed; the request's task has then been cancelled.
     """
 
-    __slots__ = ("_loop", "_receive", "_request", "_timer", "_watching", "client_gone")
+    __slots__ = ("client_gone", "receive", "request", "watching")
 
     def __init__(self, receive: Receive) -> None:
         self.client_gone = False
-        self._receive = receive
-        self._request = asyncio.current_task()
-        self._watching: asyncio.Task[None] | None = None
-        self._loop = asyncio.get_running_loop()
-        self._timer = self._loop.call_later(WATCH_AFTER_S, self._begin)
+        self.receive = receive
+        self.request = asyncio.current_task()
+        self.watching: asyncio.Task[None] | None = None
 
-    def stop(self) -> None:
-        """End the watch: the request has its answer."""
-        self._timer.cancel()
-        if self._watching is not None:
-            self._watching.cancel()
-
-    def _begin(self) -> None:
-        self._watching = self._loop.create_task(self._watch())
-
-    async def _watch(self) -> None:
-        while (await self._receive())["type"] != "http.disconnect":
+    async def watch(self) -> None:
+        """Cancel the request's task when its client closes the connection."""
+        while (await self.receive())["type"] != "http.disconnect":
             pass
         self.client_gone = True
-        if self._request is not None:
-            self._request.cancel()
+        if self.request is not None:
+            self.request.cancel()
+
+
+class ClientWatch:
+    """All requests under way in one event loop. It sets a timer only while there are any."""
+
+    def __init__(self) -> None:
+        self._under_way: dict[Watched, None] = {}
+        self._timer: asyncio.TimerHandle | None = None
+
+    def begin(self, receive: Receive) -> Watched:
+        """Watch the request of the calling task, whose body has been read."""
+        watched = Watched(receive)
+        self._under_way[watched] = None
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(SWEEP_EVERY_S, self._sweep)
+        return watched
+
+    def end(self, watched: Watched) -> None:
+        """Stop watching: the request has its answer."""
+        del self._under_way[watched]
+        if watched.watching is not None:
+            watched.watching.cancel()
+
+    def _sweep(self) -> None:
+        self._timer = None
+        if not self._under_way:
+            return
+        loop = asyncio.get_running_loop()
+        for watched in self._under_way:
+            if watched.watching is None:
+                watched.watching = loop.create_task(watched.watch())
+        self._timer = loop.call_later(SWEEP_EVERY_S, self._sweep)
