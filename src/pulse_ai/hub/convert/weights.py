@@ -77,9 +77,9 @@ def _files(folder: Path) -> list[Path]:
         names = sorted(set(json.loads(index.read_bytes())["weight_map"].values()))
     except (ValueError, KeyError, AttributeError, TypeError) as error:
         raise LoadFailed(f"{index} has no weight_map of file names: {error!r}") from error
-    outside = [name for name in names if Path(name).name != name]
+    outside = [name for name in names if Path(name).name != name or not name.endswith(".safetensors")]
     if outside:
-        raise LoadFailed(f"{index} names a file outside its folder: {outside[0]}")
+        raise LoadFailed(f"{index} names {outside[0]!r}, which is no safetensors file in its folder")
     return [folder / name for name in names]
 
 
@@ -89,8 +89,8 @@ def _read_file(path: Path) -> Iterator[tuple[str, NDArray[np.float32]]]:
     library: Any = safetensors
     try:
         entries = library.deserialize(path.read_bytes())
-    except FileNotFoundError as error:
-        raise LoadFailed(f"{path} is missing; fetch the checkpoint again") from error
+    except OSError as error:
+        raise LoadFailed(f"{path} cannot be read: {error}; fetch the checkpoint again") from error
     except library.SafetensorError as error:
         raise LoadFailed(f"{path} is damaged or cut short: {error}; fetch it again") from error
     for name, entry in entries:
