@@ -51,9 +51,9 @@ class Defn(Generic[Arguments, Answer]):
         self._compiler: CompilerName | None = compiler
         self._constant_limit_bytes = constant_limit_bytes
         self._written = unwrapped(written or function)
-        self._static, names = _names_of(self._written)
+        self._static, self._names = _names_of(self._written)
         self._name: str = getattr(self._written, "__name__", type(self._written).__name__)
-        self._history = History(self._name, names, limit=recompile_limit)
+        self._history = History(self._name, self._names, limit=recompile_limit)
         self._captured: tuple[Captured, ...] | None = None
         self._compiled: dict[tuple[tuple[str, Observer], ...], Callable[..., Any]] = {}
         self._ready: Callable[..., Any] | None = None
@@ -67,6 +67,26 @@ class Defn(Generic[Arguments, Answer]):
             return ready(*arguments, **options)
         except (TypeError, ValueError) as error:
             return self._again(error, arguments, options)
+
+    @property
+    def name(self) -> str:
+        """The name of the function that was written."""
+        return self._name
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of its positional arguments, in order."""
+        return self._names
+
+    @property
+    def function(self) -> Callable[Arguments, Answer]:
+        """The function itself, as it runs uncompiled."""
+        return self._function
+
+    @property
+    def compiler(self) -> CompilerName | None:
+        """The compiler that it always uses; None where it follows the block."""
+        return self._compiler
 
     def __get__(self, owner: Any, _kind: type | None = None) -> Any:
         return self if owner is None else MethodType(self, owner)

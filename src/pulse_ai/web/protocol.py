@@ -1,8 +1,8 @@
 """uvicorn's HTTP protocol, with all that is written to a connection in one turn sent in one system call.
 
-uvicorn writes the head and the body of a response one after the other, and uvloop hands each to the kernel at
-once. The second call costs about a fifth of the whole way of a small request, so the writes of one turn of the
-event loop are joined here. Order, closing and flow control stay as they are: nothing outlasts the turn.
+uvicorn writes the head and the body of a response one after the other, and uvloop hands each to the kernel
+at once. The second call costs about a fifth of the whole way of a small request, so the writes of one turn of
+the event loop are joined here. Order, closing and flow control stay as they are: nothing outlasts the turn.
 """
 
 __all__ = ("OneWriteProtocol",)

@@ -19,10 +19,10 @@ class Watched:
 
     __slots__ = ("client_gone", "receive", "request", "watching")
 
-    def __init__(self, receive: Receive) -> None:
+    def __init__(self, receive: Receive, request: "asyncio.Task[object] | None") -> None:
         self.client_gone = False
         self.receive = receive
-        self.request = asyncio.current_task()
+        self.request = request
         self.watching: asyncio.Task[None] | None = None
 
     async def watch(self) -> None:
@@ -38,15 +38,18 @@ class ClientWatch:
     """All requests under way in one event loop. It sets a timer only while there are any."""
 
     def __init__(self) -> None:
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._under_way: dict[Watched, None] = {}
         self._timer: asyncio.TimerHandle | None = None
 
     def begin(self, receive: Receive) -> Watched:
         """Watch the request of the calling task, whose body has been read."""
-        watched = Watched(receive)
+        if self._loop is None:
+            self._loop = asyncio.get_running_loop()  # kept: CPython 3.11 makes a system call of each asking
+        watched = Watched(receive, asyncio.current_task(self._loop))
         self._under_way[watched] = None
         if self._timer is None:
-            self._timer = asyncio.get_running_loop().call_later(SWEEP_EVERY_S, self._sweep)
+            self._timer = self._loop.call_later(SWEEP_EVERY_S, self._sweep, self._loop)
         return watched
 
     def end(self, watched: Watched) -> None:
@@ -55,12 +58,11 @@ class ClientWatch:
         if watched.watching is not None:
             watched.watching.cancel()
 
-    def _sweep(self) -> None:
+    def _sweep(self, loop: asyncio.AbstractEventLoop) -> None:
         self._timer = None
         if not self._under_way:
             return
-        loop = asyncio.get_running_loop()
         for watched in self._under_way:
             if watched.watching is None:
                 watched.watching = loop.create_task(watched.watch())
-        self._timer = loop.call_later(SWEEP_EVERY_S, self._sweep)
+        self._timer = loop.call_later(SWEEP_EVERY_S, self._sweep, loop)
