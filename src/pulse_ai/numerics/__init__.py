@@ -8,6 +8,9 @@ Start reading at ``defn.py``; then ``operation.py`` with the table in ``ops.py``
 
 from pulse_ai.numerics import keys as keys
 from pulse_ai.numerics import ops as ops
+from pulse_ai.numerics.ahead import compile as compile  # noqa: A004 - the word for it
+from pulse_ai.numerics.buckets import Bucketed as Bucketed
+from pulse_ai.numerics.buckets import Buckets as Buckets
 from pulse_ai.numerics.compilers import CompilerName as CompilerName
 from pulse_ai.numerics.compilers import Observer as Observer
 from pulse_ai.numerics.compilers import current_compiler as current_compiler
@@ -21,6 +24,7 @@ from pulse_ai.numerics.control import while_loop as while_loop
 from pulse_ai.numerics.defn import Defn as Defn
 from pulse_ai.numerics.defn import defn as defn
 from pulse_ai.numerics.defn import jit as jit
+from pulse_ai.numerics.disk_cache import DiskCache as DiskCache
 from pulse_ai.numerics.errors import BadArgument as BadArgument
 from pulse_ai.numerics.errors import CompilerMissing as CompilerMissing
 from pulse_ai.numerics.errors import NumericsError as NumericsError
@@ -31,6 +35,7 @@ from pulse_ai.numerics.errors import RecompileWarning as RecompileWarning
 from pulse_ai.numerics.errors import SavedFunctionError as SavedFunctionError
 from pulse_ai.numerics.errors import StrictPromotion as StrictPromotion
 from pulse_ai.numerics.errors import TemplateMismatch as TemplateMismatch
+from pulse_ai.numerics.executable import Executable as Executable
 from pulse_ai.numerics.functions import gelu as gelu
 from pulse_ai.numerics.functions import matmul as matmul
 from pulse_ai.numerics.functions import normalize as normalize
@@ -45,8 +50,15 @@ from pulse_ai.numerics.losses import huber as huber
 from pulse_ai.numerics.losses import mean_absolute_error as mean_absolute_error
 from pulse_ai.numerics.losses import mean_squared_error as mean_squared_error
 from pulse_ai.numerics.losses import softmax_cross_entropy as softmax_cross_entropy
+from pulse_ai.numerics.operation import Operation as Operation
+from pulse_ai.numerics.saved import load as load
+from pulse_ai.numerics.saved import serialize as serialize
+from pulse_ai.numerics.served import FunctionTask as FunctionTask
 from pulse_ai.numerics.telemetry import CompileEvent as CompileEvent
 from pulse_ai.numerics.telemetry import observing_compilations as observing_compilations
+from pulse_ai.numerics.templates import Template as Template
+from pulse_ai.numerics.templates import template as template
+from pulse_ai.numerics.templates import template_of as template_of
 from pulse_ai.numerics.transforms import custom_grad as custom_grad
 from pulse_ai.numerics.transforms import grad as grad
 from pulse_ai.numerics.transforms import stop_grad as stop_grad

@@ -7,7 +7,17 @@ as text, or marked: ``field(metadata={"static": True})`` in a dataclass, ``Meta(
 a Struct.
 """
 
-__all__ = ("ClassFields", "fields_of", "is_node", "leaves_of", "map_leaves", "paths_of", "register_all")
+__all__ = (
+    "ClassFields",
+    "build_object",
+    "fields_of",
+    "is_node",
+    "leaves_of",
+    "map_leaves",
+    "paths_of",
+    "register_all",
+    "sorted_keys",
+)
 
 import dataclasses
 import threading
@@ -93,7 +103,7 @@ def map_leaves(change: Callable[[Any], Any], tree: Any) -> Any:
         return None
     if isinstance(tree, Mapping):
         found = typing.cast("Mapping[Any, Any]", tree)
-        changed = {key: map_leaves(change, found[key]) for key in _sorted_keys(found)}
+        changed = {key: map_leaves(change, found[key]) for key in sorted_keys(found)}
         return {key: changed[key] for key in found}
     if isinstance(tree, (list, tuple)):
         parts = [map_leaves(change, part) for part in typing.cast("list[Any]", tree)]
@@ -101,7 +111,7 @@ def map_leaves(change: Callable[[Any], Any], tree: Any) -> Any:
     if _is_object_node(tree):
         fields = fields_of(type(tree))
         values = {name: map_leaves(change, getattr(tree, name)) for name in fields.arrays}
-        return _build(type(tree), values | {name: getattr(tree, name) for name in fields.static})
+        return build_object(type(tree), values | {name: getattr(tree, name) for name in fields.static})
     return change(tree)
 
 
@@ -111,7 +121,7 @@ def _like(tree: Any, parts: list[Any]) -> Any:
     return type(tree)(*parts) if hasattr(type(tree), "_fields") else tuple(parts)
 
 
-def _build(cls: type, values: dict[str, Any]) -> Any:
+def build_object(cls: type, values: dict[str, Any]) -> Any:
     """Make an object of its fields without its constructor's checks, which traced values might not pass."""
     if issubclass(cls, msgspec.Struct):
         return cls(**values)
@@ -121,7 +131,8 @@ def _build(cls: type, values: dict[str, Any]) -> Any:
     return built
 
 
-def _sorted_keys(tree: Mapping[Any, Any]) -> list[Any]:
+def sorted_keys(tree: Mapping[Any, Any]) -> list[Any]:
+    """Return a dict's keys in the order in which JAX visits them."""
     try:
         return sorted(tree)
     except TypeError:  # keys of several types: JAX refuses them with its own error
@@ -131,7 +142,7 @@ def _sorted_keys(tree: Mapping[Any, Any]) -> list[Any]:
 def _parts(tree: Any) -> Iterator[tuple[str, Any]]:
     if isinstance(tree, Mapping):
         found = typing.cast("Mapping[Any, Any]", tree)
-        yield from ((f"[{key!r}]", found[key]) for key in _sorted_keys(found))
+        yield from ((f"[{key!r}]", found[key]) for key in sorted_keys(found))
     elif isinstance(tree, (list, tuple)):
         names = getattr(tree, "_fields", None)
         for number, part in enumerate(typing.cast("list[Any]", tree)):
@@ -190,7 +201,7 @@ def _register(value: Any) -> bool:
 
     def unflatten(static: tuple[Any, ...], parts: Any) -> Any:
         values = dict(zip(fields.arrays, parts, strict=True)) | dict(zip(fields.static, static, strict=True))
-        return _build(cls, values)
+        return build_object(cls, values)
 
     jax.tree_util.register_pytree_with_keys(cls, flatten, unflatten)
     return True
