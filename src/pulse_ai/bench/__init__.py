@@ -5,3 +5,11 @@ JSON, Markdown and HTML are made from them; the terminal belongs to the cli.
 
 Start reading at ``load/plan.py`` for load, ``suite/suite.py`` for microbenchmarks.
 """
+
+from pulse_ai.bench.suite import Hooks as Hooks
+from pulse_ai.bench.suite import Suite as Suite
+from pulse_ai.bench.suite import SuiteReport as SuiteReport
+from pulse_ai.bench.suite import SuiteSettings as SuiteSettings
+from pulse_ai.bench.suite import compare_runs as compare_runs
+from pulse_ai.bench.suite import read_report as read_report
+from pulse_ai.bench.suite import save_report as save_report

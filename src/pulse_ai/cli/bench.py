@@ -2,8 +2,6 @@
 
 __all__ = ("app",)
 
-from collections.abc import Generator
-from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
@@ -12,6 +10,8 @@ from rich.console import Console
 
 from pulse_ai.bench import load
 from pulse_ai.cli import bench_options as option
+from pulse_ai.cli.bench_errors import usage_errors
+from pulse_ai.cli.bench_suite import compare, run
 from pulse_ai.cli.bench_view import LoadView, draw_load
 
 _LOAD_HELP = """Send requests at a set rate and report what came back.
@@ -24,6 +24,10 @@ be carried out.
 """
 
 app = typer.Typer(help="Measure services and functions.", no_args_is_help=True, add_completion=False)
+
+
+app.command()(run)
+app.command()(compare)
 
 
 @app.callback()
@@ -54,7 +58,7 @@ def load_command(  # noqa: PLR0913 - each is an option of the command line
     html_file: option.HtmlFile = None,
 ) -> None:
     """See ``_LOAD_HELP``."""
-    with _usage_errors():
+    with usage_errors():
         rules = load.parse_slo(slo) if slo else ()
         plan = load.LoadPlan(
             steps=load.parse_rates(rate, duration_s=duration),
@@ -75,15 +79,6 @@ def load_command(  # noqa: PLR0913 - each is an option of the command line
     draw_load(Console(), report)
     _write(report, json_file, html_file)
     raise typer.Exit(0 if report.passed else 1)
-
-
-@contextmanager
-def _usage_errors() -> Generator[None]:
-    """Turn what is wrong with the arguments into a sentence and exit code 2."""
-    try:
-        yield
-    except (ValueError, OSError) as error:
-        raise typer.BadParameter(str(error)) from error
 
 
 def _bodies(body: str | None, bodies: Path | None, template: str | None) -> tuple[bytes, ...]:

@@ -1,6 +1,6 @@
 """How measurements look in a terminal."""
 
-__all__ = ("LoadView", "draw_load")
+__all__ = ("LoadView", "draw_load", "draw_runs", "draw_suite")
 
 from collections.abc import Sequence
 from types import TracebackType
@@ -14,6 +14,7 @@ from rich.table import Table
 from pulse_ai.bench.load import LoadReport, Progress, tables
 from pulse_ai.bench.load.ledger import StepCounts, WindowCounts
 from pulse_ai.bench.load.text import notes
+from pulse_ai.bench.suite import RunComparison, SuiteReport, formats
 from pulse_ai.bench.text import duration, per_second
 
 _RECENT = 10  # windows that the live line sums up
@@ -102,6 +103,27 @@ def draw_load(console: Console, report: LoadReport) -> None:
         )
     for judged in report.verdicts:
         console.print("[green]yes[/]" if judged.holds else "[red]no[/] ", judged.text)
+
+
+def draw_suite(console: Console, report: SuiteReport) -> None:
+    """Draw the report of a suite."""
+    console.print(f"[bold]{report.name}[/]  " + "; ".join(f"{k} {v}" for k, v in report.settings.items()))
+    for name in report.inputs:
+        if name:
+            console.print(f"\ninput: [bold]{name}[/]")
+        console.print(_table(formats.scenario_head(report), formats.scenario_rows(report, name)))
+        for line, row in zip(formats.comparison_lines(report, name), report.comparisons[name], strict=True):
+            console.print(line, style="" if row.significant else "dim")
+
+
+def draw_runs(console: Console, runs: RunComparison) -> None:
+    """Draw two runs side by side."""
+    console.print(_table(formats.RUN_HEAD, formats.run_rows(runs)))
+    if not runs.same_machine:
+        console.print("the two runs were not taken on the same kind of machine or Python", style="yellow")
+    if runs.gate is not None:
+        word = "[green]passed[/]" if runs.passed else "[red]failed[/]"
+        console.print(f"gate of {runs.gate:.3g} of the earlier time: {word}")
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:

@@ -1,0 +1,90 @@
+"""``pulse bench run`` and ``pulse bench compare``: microbenchmarks in the terminal."""
+
+__all__ = ("compare", "run")
+
+import importlib
+import importlib.util
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from pulse_ai.bench import suite as suites
+from pulse_ai.cli.bench_errors import usage_errors
+from pulse_ai.cli.bench_options import HtmlFile, JsonFile
+from pulse_ai.cli.bench_view import draw_runs, draw_suite
+
+Target = Annotated[str, typer.Argument(help="Where the Suite is: module:name or file.py:name.")]
+Markdown = Annotated[Path | None, typer.Option("--markdown", help="Write the report here as Markdown.")]
+Earlier = Annotated[Path, typer.Argument(help="The run to compare with, saved by --json.")]
+Later = Annotated[Path, typer.Argument(help="The run that is judged.")]
+Gate = Annotated[str | None, typer.Option(help="Fail where surely slower, and by more than this: 5%.")]
+
+
+def run(
+    target: Target,
+    *,
+    json_file: JsonFile = None,
+    markdown_file: Markdown = None,
+    html_file: HtmlFile = None,
+) -> None:
+    """Run a suite of microbenchmarks and compare its jobs."""
+    with usage_errors():
+        suite = _find(target)
+    report = suite.run()
+    draw_suite(Console(), report)
+    if json_file is not None:
+        suites.save_report(report, json_file)
+    if markdown_file is not None:
+        markdown_file.write_text(suites.to_markdown(report), "utf-8")
+    if html_file is not None:
+        html_file.write_text(suites.to_html(report), "utf-8")
+
+
+def compare(earlier: Earlier, later: Later, *, gate: Gate = None) -> None:
+    """Compare two saved runs of a suite.
+
+    Exit code: 0, or 1 where a scenario is missing or fails the gate, or 2 where a file cannot be read.
+    """
+    with usage_errors():
+        runs = suites.compare_runs(
+            suites.read_report(earlier), suites.read_report(later), gate=_share(gate) if gate else None
+        )
+    draw_runs(Console(), runs)
+    raise typer.Exit(0 if runs.passed else 1)
+
+
+def _share(text: str) -> float:
+    """Return the share that a percentage names."""
+    try:
+        return float(text.removesuffix("%")) / 100.0
+    except ValueError as error:
+        raise ValueError(f"{text!r} is not a gate such as 5%") from error
+
+
+def _find(target: str) -> suites.Suite:
+    origin, _, name = target.rpartition(":")
+    if not origin:
+        raise ValueError(f"{target!r} names no suite; write module:name or file.py:name")
+    found: Any = getattr(_import(origin), name, None)
+    if isinstance(found, suites.Suite):
+        return found
+    raise ValueError(f"{name!r} in {origin!r} is not a Suite")
+
+
+def _import(origin: str) -> Any:
+    if not origin.endswith(".py"):
+        sys.path.insert(0, "")
+        try:
+            return importlib.import_module(origin)
+        except ModuleNotFoundError as error:
+            raise ValueError(str(error)) from error
+    spec = importlib.util.spec_from_file_location("pulse_bench_target", origin)
+    if spec is None or spec.loader is None or not Path(origin).is_file():
+        raise ValueError(f"there is no Python file at {origin!r}")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
