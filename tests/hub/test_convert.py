@@ -101,7 +101,7 @@ def _forward(family: str, tensors: Tensors, ids: list[int], *, heads: int, layer
         middle = f"transformer.layer.{number}." if family == "distilbert" else f"encoder.layer.{number}."
         parts = _DISTILBERT_PARTS if family == "distilbert" else _BERT_PARTS
         q, k, v, attended, attended_norm, inner, outer, outer_norm = (at + middle + part for part in parts)
-        mixed = _attention(*(_dense(x, tensors, name) for name in (q, k, v)), heads)
+        mixed = _attention(_dense(x, tensors, q), _dense(x, tensors, k), _dense(x, tensors, v), heads)
         x = _norm(_dense(mixed, tensors, attended) + x, tensors, attended_norm)
         x = _norm(_dense(_gelu(_dense(x, tensors, inner)), tensors, outer) + x, tensors, outer_norm)
     if family == "distilbert":

