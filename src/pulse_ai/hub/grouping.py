@@ -14,8 +14,9 @@ from typing import NamedTuple
 CALL_COST_TOKENS = 8
 """What one engine call costs beyond its tokens, counted in tokens.
 
-Fitted to int8 timings of one to sixteen short rows: 3 for a MiniLM, 9 for a DistilBERT. Over real sentences in
-batches of 16, anything from 4 to 16 is within 2 % of the best, and no grouping at all takes 1.6 times as long.
+Fitted to int8 timings of one to sixteen short rows: 3 for a MiniLM, 9 for a DistilBERT. Over real sentences
+in batches of 16, anything from 4 to 16 is within 2 % of the best; padding all to the longest takes 1.6 times
+as long.
 """
 
 
