@@ -59,6 +59,9 @@ from pulse_ai.numerics.telemetry import observing_compilations as observing_comp
 from pulse_ai.numerics.templates import Template as Template
 from pulse_ai.numerics.templates import template as template
 from pulse_ai.numerics.templates import template_of as template_of
+from pulse_ai.numerics.transfers import on_device as on_device
+from pulse_ai.numerics.transfers import to_numpy as to_numpy
+from pulse_ai.numerics.transfers import wait_until_ready as wait_until_ready
 from pulse_ai.numerics.transforms import custom_grad as custom_grad
 from pulse_ai.numerics.transforms import grad as grad
 from pulse_ai.numerics.transforms import stop_grad as stop_grad

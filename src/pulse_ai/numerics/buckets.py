@@ -51,8 +51,8 @@ class Buckets:
             if size <= bucket:
                 return bucket
         raise TemplateMismatch(
-            f"axis {name!r} has size {size}, over its largest bucket {self.sizes[name][-1]}; split it, or add "
-            "a bucket"
+            f"axis {name!r} has size {size}, over its largest bucket {self.sizes[name][-1]}; split it, or "
+            "add a bucket"
         )
 
     def __iter__(self) -> Iterator[dict[str, int]]:
@@ -80,7 +80,7 @@ class Bucketed:
         named = {size for leaf in leaves_of(maker.templates) for size in leaf.shape if isinstance(size, str)}
         if named != set(buckets.sizes):
             raise BadArgument(
-                f"the templates name the axes {sorted(named)}, the buckets {sorted(buckets.sizes)}; they must agree"
+                f"the templates name the axes {sorted(named)}, but the buckets {sorted(buckets.sizes)}"
             )
         self.maker = maker
         self.buckets = buckets

@@ -1,10 +1,10 @@
 """A cache of compiled code on disk, keyed by content, so that a restarted process does not compile again.
 
-The key is a hash of the function's StableHLO text and of everything under which it is compiled: versions, the
-kind of device, the processor's abilities. Nobody chooses a name, so no two functions can meet under one. JAX's
-own persistent cache does the serialising (XLA's format, no pickle); here each entry is one file, written beside
-its place and renamed into it, with a checksum. So any number of processes may share a folder: each reads a
-whole entry or none, and a half-written or damaged one is compiled anew.
+The key is a hash of the function's StableHLO text and of everything under which it is compiled: versions,
+the kind of device, the processor's abilities. Nobody chooses a name, so no two functions can meet under one.
+JAX's own persistent cache does the serialising (XLA's format, no pickle); here each entry is one file, put
+beside its place and renamed into it, with a checksum. So any number of processes may share a folder: each
+reads a whole entry or none, and a half-written or damaged one is compiled anew.
 
 Compiled code is code: use only a folder that nobody else may write to. One that this class makes is yours.
 """

@@ -15,13 +15,16 @@ __all__ = (
     "erfinv",
     "logsumexp",
     "many",
+    "mean",
     "one_hot",
     "reduced",
     "set_at",
     "shaped",
+    "std",
     "take",
     "take_along_axis",
     "unary",
+    "var",
     "where",
 )
 
@@ -65,14 +68,44 @@ def clip(x: Any, min: Any = None, max: Any = None) -> Any:  # noqa: A002 - the a
     return low if max is None else np.minimum(*common(low, max))
 
 
-def reduced(function: Form, *, to_float: bool = False) -> Form:
+def reduced(function: Form) -> Form:
     """Return a form for a reduction over ``axis``."""
 
     def apply(x: Any, *positional: Any, **options: Any) -> Any:
-        (array,) = common(x, to_float=to_float)
-        return function(array, *positional, **options)
+        return function(narrow(x), *positional, **options)
 
     return apply
+
+
+def mean(x: Any, axis: Any = None, *, keepdims: bool = False) -> Any:
+    """Return the sum over the count; NaN of nothing, without NumPy's warning."""
+    (array,) = common(x, to_float=True)
+    total = np.sum(array, axis=axis, keepdims=keepdims, dtype=_accumulator(array))
+    return (total / _count(array, axis)).astype(array.dtype)
+
+
+def var(x: Any, axis: Any = None, *, correction: float = 0, keepdims: bool = False) -> Any:
+    """Return the mean squared distance from the mean; NaN where nothing is left to divide by."""
+    (array,) = common(x, to_float=True)
+    wide = array.astype(_accumulator(array))
+    centre = np.sum(wide, axis=axis, keepdims=True) / _count(array, axis)
+    left = _count(array, axis) - np.float32(correction)
+    total = np.sum(np.square(wide - centre), axis=axis, keepdims=keepdims)
+    return (total / (left if left > 0 else np.float32(np.nan))).astype(array.dtype)
+
+
+def std(x: Any, axis: Any = None, *, correction: float = 0, keepdims: bool = False) -> Any:
+    """Return the square root of ``var``."""
+    return np.sqrt(var(x, axis, correction=correction, keepdims=keepdims))
+
+
+def _accumulator(array: NumpyArray) -> np.dtype[Any]:
+    return np.dtype(np.float32) if array.dtype == np.float16 else array.dtype
+
+
+def _count(array: NumpyArray, axis: Any) -> np.float32:
+    axes = range(array.ndim) if axis is None else np.atleast_1d(axis)
+    return np.float32(math.prod(array.shape[int(number)] for number in axes))
 
 
 def accumulated(function: Form) -> Form:

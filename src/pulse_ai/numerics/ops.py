@@ -38,8 +38,8 @@ def _pairwise(name: str, *, to_float: bool = False) -> Operation:
     return _define(name, "pairwise", on_numpy.binary(getattr(np, name), to_float=to_float))
 
 
-def _reduction(name: str, *, to_float: bool = False) -> Operation:
-    return _define(name, "reductions", on_numpy.reduced(getattr(np, name), to_float=to_float))
+def _reduction(name: str) -> Operation:
+    return _define(name, "reductions", on_numpy.reduced(getattr(np, name)))
 
 
 def _shape(name: str) -> Operation:
@@ -113,9 +113,9 @@ clip = _define("clip", "choices", on_numpy.clip)
 
 sum = _reduction("sum")
 prod = _reduction("prod")
-mean = _reduction("mean", to_float=True)
-var = _reduction("var", to_float=True)
-std = _reduction("std", to_float=True)
+mean = _define("mean", "reductions", on_numpy.mean)
+var = _define("var", "reductions", on_numpy.var)
+std = _define("std", "reductions", on_numpy.std)
 max = _reduction("max")
 min = _reduction("min")
 any = _reduction("any")

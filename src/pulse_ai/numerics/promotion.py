@@ -72,6 +72,7 @@ def common(*values: Any, to_float: bool = False) -> list[Any]:
     arrays = [operand for operand in operands if isinstance(operand, np.ndarray)]
     if strict_is_on():
         _refuse_mixture(arrays)
+        _refuse_fractions(arrays, values)
     floats = [array.dtype for array in arrays if array.dtype.kind in "fcV"]
     if floats:
         target = np.result_type(*floats)
@@ -90,6 +91,12 @@ def _as_float(operand: Any, target: np.dtype[Any], *, to_float: bool) -> Any:
 
 def _is_number(value: Any) -> bool:
     return isinstance(value, (bool, int, float, complex)) and not isinstance(value, np.generic)
+
+
+def _refuse_fractions(arrays: list[NumpyArray], values: tuple[Any, ...]) -> None:
+    whole = [array.dtype.name for array in arrays if array.dtype.kind in "biu"]
+    if whole and any(_is_number(value) and isinstance(value, (float, complex)) for value in values):
+        raise StrictPromotion(f"{whole[0]} and a Python float met: convert the array with astype")
 
 
 def _refuse_mixture(arrays: list[NumpyArray]) -> None:

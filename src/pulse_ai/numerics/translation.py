@@ -28,9 +28,9 @@ _BY_TEXT: tuple[tuple[str, type[NumericsError], str], ...] = (
         "an array is written to; use ops.set_at(x, index, value), which gives a new one",
     ),
     (
-        r"Input dtypes \('(\w+)', '(\w+)'\) have no available implicit",
+        r"Input dtypes \((.*)\) have no available implicit",
         StrictPromotion,
-        r"\1 and \2 met: convert one with astype, or leave strict()",
+        r"\1 met: convert one with astype, or leave strict()",
     ),
     (
         r"could not be broadcast together for \w+ on shapes (.*) and with the config option jax_numpy_rank",
