@@ -1,0 +1,1 @@
+"""Measurements that are published: each writes its figures, command and machine into ``results/``."""
