@@ -56,7 +56,7 @@ def test_a_checkpoint_without_usable_weights_says_what_to_do(names: list[str], t
 
 def _old_bert(folder: Path, **options: Any) -> Any:
     folder.mkdir(exist_ok=True)
-    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "caf", "##e", "cafe", "Cafe", "!"]
+    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "re", "##ne", "rene", "Rene", "!"]
     (folder / "vocab.txt").write_text("\n".join(words) + "\n", encoding="utf-8")
     (folder / "config.json").write_text(json.dumps({"model_type": "bert"}))
     (folder / "tokenizer_config.json").write_text(json.dumps(options))
@@ -64,9 +64,9 @@ def _old_bert(folder: Path, **options: Any) -> Any:
 
 
 def test_an_old_bert_vocabulary_becomes_a_tokenizer(tmp_path: Path) -> None:
-    assert _old_bert(tmp_path).encode("Caf\u00e9!").tokens == ["[CLS]", "cafe", "!", "[SEP]"]
+    assert _old_bert(tmp_path).encode("Ren\u00e9!").tokens == ["[CLS]", "rene", "!", "[SEP]"]
     cased = _old_bert(tmp_path, do_lower_case=False)
-    assert cased.encode("Cafe!").tokens == ["[CLS]", "Cafe", "!", "[SEP]"]
+    assert cased.encode("Rene!").tokens == ["[CLS]", "Rene", "!", "[SEP]"]
 
 
 def test_an_old_roberta_vocabulary_becomes_a_tokenizer(tmp_path: Path) -> None:

@@ -275,6 +275,14 @@ def test_both_sizes_and_their_agreement_are_described(tiny: Path) -> None:
     assert _loaded(tiny).describe() == described
 
 
+def test_what_the_maker_says_of_a_model_is_described(tiny: Path) -> None:
+    _edit_config(tiny, pulse={"accuracy": {"int8": 0.9}})
+    assert _loaded(tiny).describe()["accuracy"] == {"int8": 0.9}
+
+    _edit_config(tiny, pulse="not an object")
+    assert "accuracy" not in _loaded(tiny).describe()
+
+
 def test_the_manifest_and_the_spec_travel(tiny: Path) -> None:
     task = TextClassification(str(tiny), precision="fp32", top_k=1)
 

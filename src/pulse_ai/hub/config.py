@@ -64,7 +64,7 @@ def read_config(folder: Path) -> ModelConfig:
         labels=labels,
         scores_function=_scores_function(raw, labels),
         max_tokens=_max_tokens(raw, tokenizer),
-        pad_id=_natural(raw.get("pad_token_id")),
+        pad_id=_natural(raw.get("pad_token_id", int(raw.get("model_type") in _OFFSET_FAMILIES))),
         raw=raw,
         tokenizer=tokenizer,
     )

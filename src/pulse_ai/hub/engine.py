@@ -84,8 +84,8 @@ def _open_session(path: Path, threads: int) -> Any:
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
-    # A spinning thread takes the core from the process that holds the sockets: beside a busy process, calls took
-    # 15 to 40 % longer with it.
+    # A spinning thread takes the core from the process that holds the sockets: beside a busy process, calls
+    # took 15 to 40 % longer with it.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     try:
         return runtime.InferenceSession(

@@ -4,7 +4,7 @@ __all__ = ("Checkpoint", "Prepared", "open_checkpoint", "prepare_graph")
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from pulse_ai.core import LoadFailed, ProgressReport, cache_dir
 from pulse_ai.hub.agreement import PROBES, agreement_of
@@ -77,7 +77,7 @@ def prepare_graph(
         LoadFailed: The weights are damaged, or do not fit the config.
     """
     weights = choose_weights(_names(checkpoint.folder), settings.precision)
-    published: dict[str, Any] = checkpoint.config.raw.get("pulse") or {}
+    published = _published_facts(checkpoint.config)
     if weights.kind == f"onnx-{settings.precision}":
         graph = checkpoint.folder / weights.main
         return Prepared(graph, {"size_bytes": {settings.precision: _size_bytes(graph)}, **published})
@@ -146,6 +146,12 @@ class _Making:
     def _agreement(self, exact: Path, rounded: Path) -> dict[str, float | int]:
         one, other = (self.checkpoint.open_model(path, 0).score(PROBES) for path in (exact, rounded))
         return agreement_of(one, other, self.checkpoint.config.scores_function)
+
+
+def _published_facts(config: ModelConfig) -> dict[str, Any]:
+    """Return what the checkpoint's maker says of it under the key ``pulse`` (accuracy, data, licence)."""
+    facts: object = config.raw.get("pulse")
+    return cast("dict[str, Any]", facts) if isinstance(facts, dict) else {}
 
 
 def _names(folder: Path) -> set[str]:
