@@ -38,6 +38,7 @@ from pulse_ai.core.schema import item_types as item_types
 from pulse_ai.core.schema import schema_of as schema_of
 from pulse_ai.core.settings import BatchMode as BatchMode
 from pulse_ai.core.settings import GiveUp as GiveUp
+from pulse_ai.core.settings import Priority as Priority
 from pulse_ai.core.settings import SchedulerSettings as SchedulerSettings
 from pulse_ai.core.settings import WebSettings as WebSettings
 from pulse_ai.core.settings import WorkerSettings as WorkerSettings

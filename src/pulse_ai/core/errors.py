@@ -11,7 +11,7 @@
     │   ├── PoisonedInput          poisoned_input      this item kills the worker
     │   ├── DeadlineExceeded       deadline_exceeded   admitted, but time ran out
     │   └── Refused              not now; ``retry_after_s`` says when
-    │       ├── Overloaded         overloaded          the queue is full
+    │       ├── Overloaded         overloaded          the queue is full, or the deadline cannot be met
     │       ├── NotReady           not_ready           no worker can serve now
     │       └── Draining           draining            the service is shutting down
     ├── WorkerError              a worker process failed; its requests are answered or retried
@@ -100,12 +100,17 @@ class ModelError(RequestError):
 
 
 class PoisonedInput(RequestError):
-    """This item was alone with a worker when the worker died; it is not tried again."""
+    """This item was alone with a worker when the worker died; it is not tried again.
+
+    Args:
+        deaths: How many workers it ended; 0 where it was known from before and ended none this time.
+    """
 
     code = "poisoned_input"
 
     def __init__(self, *, deaths: int) -> None:
-        super().__init__(f"this input ended {deaths} worker(s) and will not be tried again; change the input")
+        what = f"ended {deaths} worker(s)" if deaths else "is known to end workers"
+        super().__init__(f"this input {what} and will not be tried again; change the input")
 
 
 class DeadlineExceeded(RequestError):
@@ -130,12 +135,20 @@ class Refused(RequestError):
 
 
 class Overloaded(Refused):
-    """The queue was full when the request arrived; nothing was queued."""
+    """The queue was full, or the deadline could not be met; nothing was queued."""
 
     code = "overloaded"
 
     def __init__(self, *, waiting: int, limit: int, unit: str, retry_after_s: float) -> None:
         super().__init__(f"queue is full ({waiting} of {limit} {unit} waiting)", retry_after_s=retry_after_s)
+
+    @classmethod
+    def for_time(cls, *, needs_s: float, left_s: float, retry_after_s: float) -> "Overloaded":
+        """Return the refusal of a request that would be answered too late."""
+        error = cls(waiting=0, limit=0, unit="items", retry_after_s=retry_after_s)
+        text = f"the answer would take about {needs_s:.3f} s, but the request has {left_s:.3f} s"
+        error.args = (f"{text}; try again in about {retry_after_s:.1f} s, or allow more time",)
+        return error
 
 
 class NotReady(Refused):

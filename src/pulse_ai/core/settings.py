@@ -1,6 +1,6 @@
 """Every setting, in one place, frozen. Units are in the names; a bad value is refused when it is made."""
 
-__all__ = ("BatchMode", "GiveUp", "SchedulerSettings", "WebSettings", "WorkerSettings", "cache_dir")
+__all__ = ("BatchMode", "GiveUp", "Priority", "SchedulerSettings", "WebSettings", "WorkerSettings", "cache_dir")
 
 import os
 from dataclasses import dataclass
@@ -9,6 +9,7 @@ from typing import Literal
 
 BatchMode = Literal["eager", "timer"]
 GiveUp = Literal["retry", "exit"]
+Priority = Literal["interactive", "batch"]
 
 
 def _at_least(least: float, **values: float) -> None:
@@ -31,7 +32,10 @@ class SchedulerSettings:
         batch_limit_bytes: Most bytes of encoded items in one batch, and so of one item.
         deadline_s: A request's time limit where it brings none of its own, in seconds.
         overdue_s: Longest time a batch may be with a worker, in seconds; past it the worker counts as hung
-            and is killed.
+            and is killed. Once service times have been learned the limit is ``overdue_factor`` times the
+            predicted time, if that is less, but never under ``overdue_least_s``.
+        overdue_factor: See ``overdue_s``.
+        overdue_least_s: See ``overdue_s``; in seconds.
 
     Example:
         >>> SchedulerSettings(batch_size=0)
@@ -47,12 +51,16 @@ class SchedulerSettings:
     batch_limit_bytes: int = 32 * 1024 * 1024
     deadline_s: float = 1.0
     overdue_s: float = 30.0
+    overdue_factor: float = 20.0
+    overdue_least_s: float = 2.0
 
     def __post_init__(self) -> None:
         _at_least(1, batch_size=self.batch_size, queue_limit_items=self.queue_limit_items)
         _at_least(1, queue_limit_bytes=self.queue_limit_bytes, batch_limit_bytes=self.batch_limit_bytes)
         _at_least(0, batch_timeout_s=self.batch_timeout_s)
         _at_least(0.001, deadline_s=self.deadline_s, overdue_s=self.overdue_s)
+        _at_least(1, overdue_factor=self.overdue_factor)
+        _at_least(0, overdue_least_s=self.overdue_least_s)
         if self.batch_mode not in ("eager", "timer"):
             raise ValueError(f"batch_mode must be 'eager' or 'timer', got {self.batch_mode!r}")
 

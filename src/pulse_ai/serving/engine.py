@@ -13,7 +13,7 @@ from typing import Protocol
 
 import msgspec
 
-from pulse_ai.core import RequestError
+from pulse_ai.core import Priority, RequestError
 from pulse_ai.port import Item, Result
 from pulse_ai.serving.scheduler import Scheduler
 from pulse_ai.serving.statistics import Statistics
@@ -53,12 +53,21 @@ class Engine:
         self._timer_at_s = 0.0
         self._emptied = asyncio.Event()
 
-    async def infer(self, value: bytes, *, timeout_s: float | None = None) -> msgspec.Raw:
+    async def infer(
+        self,
+        value: bytes,
+        *,
+        timeout_s: float | None = None,
+        priority: Priority = "interactive",
+        caller: str = "",
+    ) -> msgspec.Raw:
         """Have one encoded item answered.
 
         Args:
             value: The item as msgpack.
             timeout_s: The caller's time limit, in seconds; None: the default one.
+            priority: ``interactive`` goes before ``batch``.
+            caller: Who asks, for fair shares of the queue; empty where nobody knows.
 
         Returns:
             The answer as msgpack. It shares the memory of the frame that it came in.
@@ -70,7 +79,14 @@ class Engine:
         now_s = time.monotonic()
         deadline_at_s = now_s + (self._deadline_s if timeout_s is None else timeout_s)
         self._next_id = ticket_id = self._next_id + 1
-        ticket = Ticket(ticket_id, value, offered_at_s=now_s, deadline_at_s=deadline_at_s)
+        ticket = Ticket(
+            ticket_id,
+            value,
+            offered_at_s=now_s,
+            deadline_at_s=deadline_at_s,
+            priority=priority,
+            caller=caller,
+        )
         refusal = self._scheduler.offer(ticket, now_s=now_s)
         if refusal is not None:
             raise refusal
@@ -104,7 +120,7 @@ class Engine:
 
     def worker_lost(self, worker_id: int) -> None:
         """Take a worker out of service."""
-        self._scheduler.worker_lost(worker_id)
+        self._scheduler.worker_lost(worker_id, now_s=time.monotonic())
         self.wake()
 
     # Ends.

@@ -8,11 +8,12 @@ same way each time. Four rules hold after every call:
 * ``admitted == settled + waiting + running``: nothing is in two places, nothing in none.
 * Items and bytes waiting are within their limits, and dead entries never pile up (G3).
 * A ticket whose deadline has passed is never put into a batch (G4).
+
+The parts decide: ``Admission`` who may wait, ``WaitingQueue`` who is first, ``RetryQueue`` what a lost worker's
+items become, ``CostModel`` how long things take. The scheduler moves tickets between them.
 """
 
 __all__ = ("Scheduler",)
-
-from collections import deque
 
 import msgspec
 
@@ -22,33 +23,20 @@ from pulse_ai.core import (
     InvalidInput,
     ModelError,
     NotReady,
-    Overloaded,
     PoisonedInput,
     RequestError,
     SchedulerSettings,
-    TooLarge,
 )
 from pulse_ai.port import OK, Result
+from pulse_ai.serving.admission import Admission
 from pulse_ai.serving.deadlines import Deadlines
-from pulse_ai.serving.pace import Pace
+from pulse_ai.serving.fleet import Fleet, Run
 from pulse_ai.serving.queue import WaitingQueue
 from pulse_ai.serving.retries import RetryQueue
 from pulse_ai.serving.statistics import Counters, Statistics
 from pulse_ai.serving.ticket import Action, KillWorker, SendBatch, Settle, Ticket, TicketState
 
 _DRAIN_RETRY_S = 1.0  # by then a load balancer has found another instance
-
-
-class _Run:
-    """A batch that is with a worker."""
-
-    __slots__ = ("killed", "overdue_at_s", "sent_at_s", "tickets")
-
-    def __init__(self, tickets: list[Ticket], *, sent_at_s: float, overdue_at_s: float) -> None:
-        self.tickets = tickets
-        self.sent_at_s = sent_at_s
-        self.overdue_at_s = overdue_at_s
-        self.killed = False
 
 
 class Scheduler:
@@ -75,13 +63,13 @@ class Scheduler:
         self._queue = WaitingQueue()
         self._retries = RetryQueue()
         self._deadlines = Deadlines(self._live)
-        self._workers: dict[int, _Run | None] = {}
-        self._free: deque[int] = deque()
+        self._fleet = Fleet()
+        self._admission = Admission(settings, self._queue, self._fleet)
         self._actions: list[Action] = []
         self._next_batch_id = 0
         self._draining = False
         self._outlook = ("loading", 0.0)
-        self._pace = Pace()
+        self._now_s = 0.0
         self.counters = Counters()
 
     # Events.
@@ -96,13 +84,15 @@ class Scheduler:
         Returns:
             None where the ticket was admitted and will be settled; else the refusal, and nothing was queued.
         """
-        refusal = self.shut(now_s=now_s) or self._misfit(ticket, now_s) or self._overload(ticket)
+        refusal = self.shut(now_s=now_s) or self._admission.refusal(ticket, now_s=now_s)
         if refusal is not None:
             self.counters.answers[refusal.code] += 1
             return refusal
         self.counters.admitted += 1
         self._live[ticket.id] = ticket
-        self._queue.push(ticket)
+        self._queue.push(ticket, behind_s=self._admission.behind_s(ticket))
+        if ticket.caller:
+            self._admission.shares.joined(ticket.caller)
         self._deadlines.push(ticket)
         return None
 
@@ -115,8 +105,7 @@ class Scheduler:
 
     def worker_ready(self, worker_id: int) -> None:
         """Take a new worker into service; its id has never been used before."""
-        self._workers[worker_id] = None
-        self._free.append(worker_id)
+        self._fleet.add(worker_id)
 
     def worker_expected(self, why: str, *, at_s: float) -> None:
         """Note when the next worker is likely to be ready; a refusal for want of one says so."""
@@ -124,13 +113,11 @@ class Scheduler:
 
     def batch_done(self, worker_id: int, result: Result, *, now_s: float) -> None:
         """Settle the items of a batch that has been answered; the worker is free."""
-        run = self._workers.get(worker_id)
+        run = self._fleet.finish(worker_id)
         if run is None:
             return
-        self._workers[worker_id] = None
-        self._free.append(worker_id)
         took_s = now_s - run.sent_at_s
-        self._pace.batch_done(items=len(run.tickets), took_s=took_s)
+        self._admission.model.batch_done(items=len(run.tickets), cost_bytes=run.cost_bytes, took_s=took_s)
         self.counters.worker_s.observe(took_s)
         if result.counts:
             self.counters.add_task_counts(result.counts)
@@ -139,23 +126,22 @@ class Scheduler:
             if ticket is None:
                 self.counters.late += 1
             elif ticket.deadline_at_s <= now_s:
-                self._settle(ticket, _expired(ticket, now_s))
+                self._expire(ticket, now_s)
             else:
                 if answer.code == OK:
                     self.counters.answer_s.observe(now_s - ticket.offered_at_s)
+                self._admission.net.settled(late=False)
                 self._settle(ticket, _outcome(answer.code, answer.value))
 
-    def worker_lost(self, worker_id: int) -> None:
+    def worker_lost(self, worker_id: int, *, now_s: float) -> None:
         """Take a worker out of service; what it had goes again, or is found to have killed it (G5)."""
-        if worker_id not in self._workers:
+        if worker_id not in self._fleet:
             return
-        run = self._workers.pop(worker_id)
         self.counters.workers_lost += 1
-        if run is None:
-            self._free.remove(worker_id)
-            return
-        killer = self._retries.worker_lost(run.tickets)
+        run = self._fleet.remove(worker_id)
+        killer = self._retries.worker_lost(run.tickets) if run is not None else None
         if killer is not None:
+            self._admission.quarantine.add(killer.value, now_s=now_s)
             self._settle(killer, PoisonedInput(deaths=killer.deaths))
 
     def drain(self) -> None:
@@ -170,12 +156,11 @@ class Scheduler:
     def poll(self, *, now_s: float) -> list[Action]:
         """Let time pass, form batches, and return the actions that follow from all events so far."""
         for ticket in self._deadlines.take_due(now_s):
-            self._settle(ticket, _expired(ticket, now_s))
-        for worker_id, run in self._workers.items():
-            if run is not None and run.overdue_at_s <= now_s and not run.killed:
-                run.killed = True
-                self._actions.append(KillWorker(worker_id, now_s - run.sent_at_s))
-        if self._free:
+            self._expire(ticket, now_s)
+        for worker_id, run in self._fleet.take_overdue(now_s):
+            self._actions.append(KillWorker(worker_id, now_s - run.sent_at_s))
+        self._admission.net.look(now_s=now_s)
+        if self._fleet.free:
             self._form(now_s)
         actions = self._actions
         self._actions = []
@@ -183,29 +168,40 @@ class Scheduler:
 
     # Views.
 
+    def shut(self, *, now_s: float) -> RequestError | None:
+        """Return what every offer is refused with now, whatever it is; None where offers are looked at."""
+        if self._draining:
+            return Draining(retry_after_s=_DRAIN_RETRY_S)
+        if not len(self._fleet):
+            why, at_s = self._outlook
+            return NotReady(why, retry_after_s=max(0.1, at_s - now_s))
+        return None
+
     def wake_at_s(self) -> float | None:
         """Return the instant at which ``poll`` must be called even if nothing happens; None: no need."""
-        instants = [run.overdue_at_s for run in self._workers.values() if run is not None and not run.killed]
-        deadline_at_s = self._deadlines.next_at_s()
-        if deadline_at_s is not None:
-            instants.append(deadline_at_s)
+        instants = [self._deadlines.next_at_s(), self._fleet.next_overdue_at_s()]
         oldest = self._queue.oldest()
-        if oldest is not None and self._free:
+        if oldest is not None and self._fleet.free:
             instants.append(oldest.offered_at_s + self._settings.batch_timeout_s)
-        return min(instants, default=None)
+        return min((at_s for at_s in instants if at_s is not None), default=None)
 
     def statistics(self) -> Statistics:
         """Return how things stand now."""
         again = list(self._retries.waiting())
         waiting = len(self._queue) + len(again)
         running = sum(ticket.state is TicketState.RUNNING for ticket in self._live.values())
+        model = self._admission.model
         return Statistics(
             waiting_items=waiting,
             waiting_bytes=self._queue.size_bytes + sum(ticket.cost_bytes for ticket in again),
             running_items=running,
-            workers_ready=len(self._workers),
-            workers_free=len(self._free),
+            workers_ready=len(self._fleet),
+            workers_free=self._fleet.free,
             lost=self.counters.admitted - self.counters.settled - waiting - running,
+            cost_s=model.coefficients,
+            cost_margin_s=model.margin_s,
+            admission_factor=self._admission.net.factor,
+            quarantined_inputs=len(self._admission.quarantine),
             counters=self.counters,
         )
 
@@ -217,51 +213,22 @@ class Scheduler:
     @property
     def can_serve(self) -> bool:
         """Whether a worker is ready and new requests are taken (G8)."""
-        return bool(self._workers) and not self._draining
-
-    # Admission.
-
-    def shut(self, *, now_s: float) -> RequestError | None:
-        """Return what every offer is refused with now, whatever it is; None where offers are looked at."""
-        if self._draining:
-            return Draining(retry_after_s=_DRAIN_RETRY_S)
-        if not self._workers:
-            why, at_s = self._outlook
-            return NotReady(why, retry_after_s=max(0.1, at_s - now_s))
-        return None
-
-    def _misfit(self, ticket: Ticket, now_s: float) -> RequestError | None:
-        limit_bytes = self._settings.batch_limit_bytes
-        if ticket.cost_bytes > limit_bytes:
-            return TooLarge(what="the item", size_bytes=ticket.cost_bytes, limit_bytes=limit_bytes)
-        if ticket.deadline_at_s <= now_s:
-            return DeadlineExceeded(waited_s=now_s - ticket.offered_at_s, where="before it was admitted")
-        return None
-
-    def _overload(self, ticket: Ticket) -> Overloaded | None:
-        settings, queue = self._settings, self._queue
-        if len(queue) >= settings.queue_limit_items:
-            waiting, limit, unit = len(queue), settings.queue_limit_items, "items"
-        elif queue.size_bytes + ticket.cost_bytes > settings.queue_limit_bytes:
-            waiting, limit, unit = queue.size_bytes, settings.queue_limit_bytes, "bytes"
-        else:
-            return None
-        wait_s = self._pace.wait_s(items=len(queue), workers=len(self._workers))
-        return Overloaded(waiting=waiting, limit=limit, unit=unit, retry_after_s=wait_s)
+        return len(self._fleet) > 0 and not self._draining
 
     # Batches.
 
     def _form(self, now_s: float) -> None:
         """Give each free worker what waits: first what a lost worker left, then the queue."""
-        while self._free:
+        self._now_s = now_s
+        while self._fleet.free:
             tickets = self._retries.next_group()
             if tickets:
                 self.counters.retried += len(tickets)
             elif self._is_due(now_s):
-                tickets = self._queue.take(self._settings.batch_size, self._settings.batch_limit_bytes)
+                tickets = self._take()
             else:
                 return
-            self._send(self._free.popleft(), tickets, now_s)
+            self._send(tickets, now_s)
 
     def _is_due(self, now_s: float) -> bool:
         """Say whether a batch should be taken from the queue now."""
@@ -275,18 +242,49 @@ class Scheduler:
             or now_s >= oldest.offered_at_s + settings.batch_timeout_s
         )
 
-    def _send(self, worker_id: int, tickets: list[Ticket], now_s: float) -> None:
+    def _take(self) -> list[Ticket]:
+        """Take the next batch; what can no longer finish gives way to what can."""
+        take = self._queue.take_newest if self._admission.net.newest_first else self._queue.take
+        tickets = take(self._settings.batch_size, self._fits)
+        while self._queue and len(tickets) == 1 and self._is_hopeless(tickets[0]):
+            self._expire(tickets[0], self._now_s, where="in the queue; it could no longer finish")
+            tickets = take(self._settings.batch_size, self._fits)
+        return tickets
+
+    def _fits(self, taken: list[Ticket], ticket: Ticket) -> bool:
+        """Say whether a batch can grow by a ticket and still end before its tightest deadline."""
+        cost_bytes = ticket.cost_bytes + sum(other.cost_bytes for other in taken)
+        if cost_bytes > self._settings.batch_limit_bytes:
+            return False
+        tightest_at_s = min(ticket.deadline_at_s, *(other.deadline_at_s for other in taken))
+        takes_s = self._admission.model.predict_s(items=len(taken) + 1, cost_bytes=cost_bytes)
+        return self._now_s + takes_s <= tightest_at_s or not self._admission.model.is_trusted
+
+    def _is_hopeless(self, ticket: Ticket) -> bool:
+        model = self._admission.model
+        takes_s = model.predict_s(items=1, cost_bytes=ticket.cost_bytes)
+        return model.is_trusted and self._now_s + takes_s > ticket.deadline_at_s
+
+    def _send(self, tickets: list[Ticket], now_s: float) -> None:
         self._next_batch_id += 1
-        self._workers[worker_id] = _Run(
-            tickets, sent_at_s=now_s, overdue_at_s=now_s + self._settings.overdue_s
-        )
+        cost_bytes = sum(ticket.cost_bytes for ticket in tickets)
+        takes_s = self._admission.model.predict_s(items=len(tickets), cost_bytes=cost_bytes)
+        run = Run(tickets, sent_at_s=now_s, takes_s=takes_s, overdue_s=self._admission.overdue_s(takes_s))
         for ticket in tickets:
+            self._leave_queue(ticket)
             ticket.state = TicketState.RUNNING
-            self.counters.queue_s.observe(now_s - ticket.offered_at_s)
+            waited_s = now_s - ticket.offered_at_s
+            self.counters.queue_s.observe(waited_s)
+            self._admission.net.sent(waited_s / (ticket.deadline_at_s - ticket.offered_at_s))
         self.counters.batch_items.observe(len(tickets))
-        self._actions.append(SendBatch(worker_id, self._next_batch_id, tickets))
+        self._actions.append(SendBatch(self._fleet.assign(run), self._next_batch_id, tickets))
 
     # Ends.
+
+    def _expire(self, ticket: Ticket, now_s: float, *, where: str = "") -> None:
+        where = where or ("with a worker" if ticket.state is TicketState.RUNNING else "in the queue")
+        self._admission.net.settled(late=True)
+        self._settle(ticket, DeadlineExceeded(waited_s=now_s - ticket.offered_at_s, where=where))
 
     def _settle(self, ticket: Ticket, outcome: msgspec.Raw | RequestError) -> None:
         self.counters.answers[outcome.code if isinstance(outcome, RequestError) else OK] += 1
@@ -296,16 +294,17 @@ class Scheduler:
     def _leave(self, ticket: Ticket) -> None:
         """Take a ticket out of the live ones, wherever it is."""
         del self._live[ticket.id]
-        if ticket.state is TicketState.WAITING:
-            self._queue.discard(ticket)
+        self._leave_queue(ticket)
         ticket.state = TicketState.SETTLED
         ticket.value = b""
         self.counters.settled += 1
 
-
-def _expired(ticket: Ticket, now_s: float) -> DeadlineExceeded:
-    where = "with a worker" if ticket.state is TicketState.RUNNING else "in the queue"
-    return DeadlineExceeded(waited_s=now_s - ticket.offered_at_s, where=where)
+    def _leave_queue(self, ticket: Ticket) -> None:
+        """Take a ticket out of the queue and its caller's share, if it waits there for the first time."""
+        if ticket.state is TicketState.WAITING:
+            self._queue.discard(ticket)
+            if ticket.caller and not ticket.deaths:
+                self._admission.shares.left(ticket.caller)
 
 
 def _outcome(code: str, value: msgspec.Raw) -> msgspec.Raw | RequestError:

@@ -6,7 +6,7 @@ from enum import IntEnum
 
 import msgspec
 
-from pulse_ai.core import RequestError
+from pulse_ai.core import Priority, RequestError
 
 
 class TicketState(IntEnum):
@@ -27,18 +27,41 @@ class Ticket:
         cost_bytes: Encoded size, also after ``value`` is gone.
         offered_at_s: When it was offered.
         deadline_at_s: When its time runs out.
+        priority: ``interactive`` goes before ``batch``, until that has waited for half of its time.
+        caller: Who asks, for fair shares; empty where nobody knows.
         state: Where it is.
         deaths: How many workers ended while they had it.
     """
 
-    __slots__ = ("cost_bytes", "deadline_at_s", "deaths", "id", "offered_at_s", "state", "value")
+    __slots__ = (
+        "caller",
+        "cost_bytes",
+        "deadline_at_s",
+        "deaths",
+        "id",
+        "offered_at_s",
+        "priority",
+        "state",
+        "value",
+    )
 
-    def __init__(self, ticket_id: int, value: bytes, *, offered_at_s: float, deadline_at_s: float) -> None:
+    def __init__(
+        self,
+        ticket_id: int,
+        value: bytes,
+        *,
+        offered_at_s: float,
+        deadline_at_s: float,
+        priority: Priority = "interactive",
+        caller: str = "",
+    ) -> None:
         self.id = ticket_id
         self.value = value
         self.cost_bytes = len(value)
         self.offered_at_s = offered_at_s
         self.deadline_at_s = deadline_at_s
+        self.priority = priority
+        self.caller = caller
         self.state = TicketState.NEW
         self.deaths = 0
 

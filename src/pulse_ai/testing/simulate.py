@@ -240,7 +240,7 @@ class _Simulation:
         self._deaths += 1
         self._alive.discard(worker_id)
         self._batches.pop(worker_id, None)
-        self._scheduler.worker_lost(worker_id)
+        self._scheduler.worker_lost(worker_id, now_s=self._now_s)
         self._at(self._now_s + self._scenario.faults.restart_s, "start_worker")
 
     def _kill_any(self, _: None) -> None:
@@ -301,7 +301,7 @@ class _Simulation:
             alone = alone or bool(self._scenario.faults.hang_share)
             self._require("G5", alone, f"request {request.ticket.id} was called poisoned, but is not")
         elif error.code == "deadline_exceeded":
-            due = self._now_s >= request.ticket.deadline_at_s
+            due = self._now_s >= request.ticket.deadline_at_s or "no longer finish" in str(error)
             self._require("G9", due, f"request {request.ticket.id} expired before its deadline")
 
     def _check_batch(self, action: SendBatch) -> None:

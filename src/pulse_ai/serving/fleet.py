@@ -1,0 +1,99 @@
+"""The workers as the scheduler sees them: free, or busy with a batch until about a predicted instant."""
+
+__all__ = ("Fleet", "Run")
+
+from collections import deque
+from collections.abc import Iterator
+
+from pulse_ai.serving.ticket import Ticket
+
+
+class Run:
+    """A batch that is with a worker.
+
+    Attributes:
+        tickets: Its items, those settled meanwhile included.
+        cost_bytes: Their encoded size.
+        sent_at_s: When it was sent.
+        ends_at_s: When it is predicted to end.
+        overdue_at_s: When the worker counts as hung.
+        killed: Whether the worker has been asked to be killed.
+    """
+
+    __slots__ = ("cost_bytes", "ends_at_s", "killed", "overdue_at_s", "sent_at_s", "tickets")
+
+    def __init__(self, tickets: list[Ticket], *, sent_at_s: float, takes_s: float, overdue_s: float) -> None:
+        self.tickets = tickets
+        self.cost_bytes = sum(ticket.cost_bytes for ticket in tickets)
+        self.sent_at_s = sent_at_s
+        self.ends_at_s = sent_at_s + takes_s
+        self.overdue_at_s = sent_at_s + overdue_s
+        self.killed = False
+
+
+class Fleet:
+    """Which workers there are and what they have. A worker's id is never used twice."""
+
+    __slots__ = ("_free", "_runs")
+
+    def __init__(self) -> None:
+        self._runs: dict[int, Run | None] = {}
+        self._free: deque[int] = deque()
+
+    def __len__(self) -> int:
+        return len(self._runs)
+
+    @property
+    def free(self) -> int:
+        """How many workers have no batch."""
+        return len(self._free)
+
+    def add(self, worker_id: int) -> None:
+        """Take a new worker into service; it is free."""
+        self._runs[worker_id] = None
+        self._free.append(worker_id)
+
+    def assign(self, run: Run) -> int:
+        """Give a batch to the worker that has been free for longest, and return its id."""
+        worker_id = self._free.popleft()
+        self._runs[worker_id] = run
+        return worker_id
+
+    def finish(self, worker_id: int) -> Run | None:
+        """Free a worker and return what it had; None where it had nothing or is gone."""
+        run = self._runs.get(worker_id)
+        if run is not None:
+            self._runs[worker_id] = None
+            self._free.append(worker_id)
+        return run
+
+    def remove(self, worker_id: int) -> Run | None:
+        """Take a worker out of service and return what it had.
+
+        Raises:
+            KeyError: There is no such worker.
+        """
+        run = self._runs.pop(worker_id)
+        if run is None:
+            self._free.remove(worker_id)
+        return run
+
+    def __contains__(self, worker_id: int) -> bool:
+        return worker_id in self._runs
+
+    def take_overdue(self, now_s: float) -> Iterator[tuple[int, Run]]:
+        """Give each worker whose batch is overdue, once."""
+        for worker_id, run in self._runs.items():
+            if run is not None and run.overdue_at_s <= now_s and not run.killed:
+                run.killed = True
+                yield worker_id, run
+
+    def next_overdue_at_s(self) -> float | None:
+        """Return when the next batch will be overdue."""
+        instants = [run.overdue_at_s for run in self._runs.values() if run is not None and not run.killed]
+        return min(instants, default=None)
+
+    def left_s(self, now_s: float) -> tuple[float, float]:
+        """Return how long until a worker is free, at the soonest and on average, in seconds."""
+        lefts = [max(0.0, run.ends_at_s - now_s) if run is not None else 0.0 for run in self._runs.values()]
+        return (min(lefts), sum(lefts) / len(lefts)) if lefts else (0.0, 0.0)
