@@ -13,4 +13,5 @@ from pulse_ai.hub.grouping import Group as Group
 from pulse_ai.hub.grouping import plan_groups as plan_groups
 from pulse_ai.hub.settings import Precision as Precision
 from pulse_ai.hub.settings import ScoresFunction as ScoresFunction
+from pulse_ai.hub.synthetic import make_random_checkpoint as make_random_checkpoint
 from pulse_ai.hub.text_classification import TextClassification as TextClassification
