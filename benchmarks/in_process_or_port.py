@@ -1,0 +1,140 @@
+"""What a call costs in the process, in a thread and behind the port: ``python -m benchmarks.in_process_or_port``.
+
+Three ways to the same function, one call in flight at a time: called directly, through ``asyncio.to_thread``,
+and through ``Serving.open`` (a worker process). Two functions: one that does nothing, and a matrix product. The
+three ways take turns in every round, so a slow minute of the machine is shared by all of them.
+"""
+
+__all__ = ("Multiply", "Nothing", "main")
+
+import argparse
+import asyncio
+import os
+import platform
+import statistics
+import subprocess
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from pulse_ai import Serving, Task
+
+_RESULTS = Path(__file__).parent / "results" / "in-process-or-port.json"
+_ROUNDS = 15
+_SIDE = 64
+
+
+class Nothing(Task):
+    """Answers each item with itself."""
+
+    def predict(self, items: list[int]) -> list[int]:
+        """Answer."""
+        return items
+
+
+class Multiply(Task):
+    """Multiplies a matrix by a fixed one."""
+
+    def load(self) -> None:
+        """Make the fixed matrix."""
+        self._fixed = np.random.default_rng(0).standard_normal((_SIDE, _SIDE), dtype=np.float32)
+
+    def predict(self, items: list[np.ndarray]) -> list[np.ndarray]:
+        """Answer."""
+        return [item @ self._fixed for item in items]
+
+
+Call = Callable[[], Awaitable[object]]
+
+
+async def measure(task: Task, item: object, *, calls: int) -> dict[str, dict[str, float]]:
+    """Return the microseconds of one call, for each way."""
+    task.load()
+
+    async def direct() -> object:
+        return task.predict([item])[0]
+
+    async def thread() -> object:
+        return (await asyncio.to_thread(task.predict, [item]))[0]
+
+    async with Serving(type(task), name="bench").open() as serving:
+
+        async def port() -> object:
+            return await serving.infer(item, timeout_s=10.0)
+
+        ways: dict[str, Call] = {"direct": direct, "thread": thread, "port": port}
+        rounds: dict[str, list[float]] = {name: [] for name in ways}
+        for number in range(_ROUNDS + 1):
+            for name, call in ways.items():
+                took_us = await _mean_us(call, calls=calls)
+                if number:  # the first round warms up
+                    rounds[name].append(took_us)
+    return {name: _summary(values) for name, values in rounds.items()}
+
+
+async def _mean_us(call: Call, *, calls: int) -> float:
+    began_s = time.perf_counter()
+    for _ in range(calls):
+        await call()
+    return (time.perf_counter() - began_s) / calls * 1e6
+
+
+def _summary(values: list[float]) -> dict[str, float]:
+    return {
+        "median_us": round(statistics.median(values), 2),
+        "least_us": round(min(values), 2),
+        "most_us": round(max(values), 2),
+    }
+
+
+def _facts() -> dict[str, Any]:
+    cpuinfo = Path("/proc/cpuinfo")
+    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
+    model = next(
+        (line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "unknown"
+    )
+    command = ["git", "rev-parse", "--short", "HEAD"]
+    commit = subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
+    return {
+        "command": "python -m benchmarks.in_process_or_port",
+        "commit": commit or "unknown",
+        "date": time.strftime("%Y-%m-%d"),
+        "machine": {"cpu": model, "cores": os.cpu_count(), "system": platform.system()},
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "rounds": _ROUNDS,
+    }
+
+
+async def _measure_all(calls: int) -> dict[str, dict[str, dict[str, float]]]:
+    matrix = np.ones((_SIDE, _SIDE), dtype=np.float32)
+    return {
+        "no-op": await measure(Nothing(), 1, calls=calls),
+        f"{_SIDE}x{_SIDE} matmul": await measure(Multiply(), matrix, calls=calls),
+    }
+
+
+def main() -> None:
+    """Measure, print a table, and write the result."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--calls", type=int, default=2000, help="calls in a row, for each way and round")
+    parser.add_argument("--out", type=Path, default=_RESULTS, help="where the result is written")
+    options = parser.parse_args()
+    from uvloop import new_event_loop
+
+    with asyncio.Runner(loop_factory=new_event_loop) as runner:
+        measured = runner.run(_measure_all(options.calls))
+    print(f"{'function':<14} {'direct':>10} {'thread':>10} {'port':>10}   median µs a call")
+    for name, ways in measured.items():
+        print(f"{name:<14} " + " ".join(f"{ways[way]['median_us']:>10.2f}" for way in ways))
+    options.out.parent.mkdir(parents=True, exist_ok=True)
+    report = {**_facts(), "calls": options.calls, "measured": measured}
+    options.out.write_bytes(msgspec.json.format(msgspec.json.encode(report), indent=2) + b"\n")
+
+
+if __name__ == "__main__":
+    main()
