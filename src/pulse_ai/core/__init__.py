@@ -6,6 +6,7 @@ spec, which the worker process does.
 Start reading at ``task.py``, then ``errors.py``.
 """
 
+from pulse_ai.core.checker import checker_type as checker_type
 from pulse_ai.core.errors import BadFrame as BadFrame
 from pulse_ai.core.errors import DeadlineExceeded as DeadlineExceeded
 from pulse_ai.core.errors import Draining as Draining
@@ -32,7 +33,6 @@ from pulse_ai.core.manifest import PROTOCOL_VERSION as PROTOCOL_VERSION
 from pulse_ai.core.manifest import Manifest as Manifest
 from pulse_ai.core.manifest import manifest_of as manifest_of
 from pulse_ai.core.schema import ItemTypes as ItemTypes
-from pulse_ai.core.schema import checker_type as checker_type
 from pulse_ai.core.schema import is_array_type as is_array_type
 from pulse_ai.core.schema import item_types as item_types
 from pulse_ai.core.schema import schema_of as schema_of

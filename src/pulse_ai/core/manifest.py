@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from pulse_ai.core.errors import LoadFailed
 from pulse_ai.core.schema import item_types, schema_of
 from pulse_ai.core.task import Task
 
@@ -41,7 +42,8 @@ def manifest_of(task: Task, name: str) -> Manifest:
     """Describe a task by its type hints.
 
     Raises:
-        LoadFailed: A type hint of ``predict`` cannot be turned into a schema.
+        LoadFailed: A type hint of ``predict`` cannot be turned into a schema, or what the task says of itself
+            cannot be sent.
 
     Example:
         >>> class Shout(Task):
@@ -51,10 +53,12 @@ def manifest_of(task: Task, name: str) -> Manifest:
         {'type': 'string'}
     """
     hints = item_types(task)
-    return Manifest(
-        name=name,
-        version=task.version,
-        input_schema=schema_of(hints.input),
-        output_schema=schema_of(hints.output),
-        details=task.describe(),
-    )
+    input_schema, output_schema = schema_of(hints.input), schema_of(hints.output)
+    try:
+        manifest = Manifest(name, task.version, input_schema, output_schema, details=task.describe())
+        return msgspec.msgpack.decode(msgspec.msgpack.encode(manifest), type=Manifest)
+    except Exception as error:
+        raise LoadFailed(
+            f"{type(task).__name__} cannot be described: {error}; "
+            "its version must be text, and describe() must return a dict of plain values"
+        ) from error

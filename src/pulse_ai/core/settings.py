@@ -12,10 +12,20 @@ GiveUp = Literal["retry", "exit"]
 Priority = Literal["interactive", "batch"]
 
 
+_MOST_FRAME_BYTES = 2**32 - 1  # what the four bytes of a frame's length can say
+_MOST_PORT = 65535
+
+
 def _at_least(least: float, **values: float) -> None:
     for name, value in values.items():
-        if not value >= least:
+        if not value >= least:  # also catches NaN
             raise ValueError(f"{name} must be at least {least:g}, got {value}")
+
+
+def _at_most(most: float, **values: float) -> None:
+    for name, value in values.items():
+        if not value <= most:
+            raise ValueError(f"{name} must be at most {most:g}, got {value}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,29 +83,38 @@ class WorkerSettings:
         workers: How many processes serve the model.
         start_timeout_s: Longest silence of a starting worker, in seconds: each PROGRESS begins it anew.
         stop_timeout_s: How long a worker may take to end after SHUTDOWN before it is killed, in seconds.
-        max_frame_bytes: Longest frame taken from or sent to a worker.
+        ping_every_s: How often an idle worker is asked for a sign of life, in seconds; it has as long to give
+            one.
+        max_frame_bytes: Longest frame taken from or sent to a worker; between 1 KiB and 4 GiB.
         restart_intensity: Restarts allowed within ``restart_window_s`` before the pool counts as failed.
         restart_window_s: The window of ``restart_intensity``, in seconds. OTP's defaults are 3 in 5 s.
         backoff_first_s: Wait before the second restart in a row, in seconds; it doubles each time.
         backoff_longest_s: Longest wait between restarts, in seconds; also the pace once the pool has failed.
         on_give_up: ``retry`` goes on at the longest back-off, ``exit`` ends the service.
+        command: The program of a worker that speaks docs/port-protocol.md, and its arguments; the number of
+            the wire's descriptor and the pid of this process are added. Empty: Pulse's own.
     """
 
     workers: int = 1
     start_timeout_s: float = 120.0
     stop_timeout_s: float = 5.0
+    ping_every_s: float = 5.0
     max_frame_bytes: int = 64 * 1024 * 1024
     restart_intensity: int = 3
     restart_window_s: float = 5.0
     backoff_first_s: float = 0.1
     backoff_longest_s: float = 30.0
     on_give_up: GiveUp = "retry"
+    command: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        _at_least(1, workers=self.workers, max_frame_bytes=self.max_frame_bytes)
+        _at_least(1, workers=self.workers)
+        _at_least(1024, max_frame_bytes=self.max_frame_bytes)
+        _at_most(_MOST_FRAME_BYTES, max_frame_bytes=self.max_frame_bytes)
         _at_least(0, restart_intensity=self.restart_intensity, restart_window_s=self.restart_window_s)
         _at_least(0, backoff_first_s=self.backoff_first_s, backoff_longest_s=self.backoff_longest_s)
         _at_least(0.001, start_timeout_s=self.start_timeout_s, stop_timeout_s=self.stop_timeout_s)
+        _at_least(0.001, ping_every_s=self.ping_every_s)
         if self.on_give_up not in ("retry", "exit"):
             raise ValueError(f"on_give_up must be 'retry' or 'exit', got {self.on_give_up!r}")
 
@@ -118,6 +137,7 @@ class WebSettings:
 
     def __post_init__(self) -> None:
         _at_least(0, port=self.port, grace_s=self.grace_s)
+        _at_most(_MOST_PORT, port=self.port)
         _at_least(1, max_body_bytes=self.max_body_bytes)
 
 

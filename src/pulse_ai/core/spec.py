@@ -7,7 +7,7 @@ import importlib.util
 import sys
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 
@@ -46,19 +46,37 @@ def spec_of(task: Task | type[Task]) -> TaskSpec:
         Traceback (most recent call last):
         pulse_ai.core.errors.TargetError: Fraction is not a Task: derive it from pulse_ai.Task
     """
-    cls = task if isinstance(task, type) else type(task)
+    cls: type = task if isinstance(task, type) else type(task)
     if not issubclass(cls, Task):
         raise TargetError(f"{cls.__name__} is not a Task: derive it from pulse_ai.Task")
     if "<locals>" in cls.__qualname__:
         raise TargetError(f"{cls.__qualname__} is defined inside a function; move it to the top of a module")
     args, kwargs = ((), {}) if isinstance(task, type) else task._arguments  # noqa: SLF001 - our own base class
     try:
+        _require_plain((args, kwargs))
         msgspec.msgpack.encode((args, kwargs))
-    except (TypeError, ValueError, OverflowError) as error:
+    except (TypeError, ValueError, OverflowError, RecursionError) as error:
         raise TargetError(
             f"{cls.__name__} was made with a value that cannot be sent to a worker: {error}"
         ) from error
     return TaskSpec(f"{_origin(cls)}:{cls.__qualname__}", args, kwargs)
+
+
+def _require_plain(value: Any) -> None:
+    """Refuse what msgpack would carry but change on the way: a dataclass comes out as a dict, a set as a list.
+
+    Raises:
+        TypeError: The value, or a part of it, is not None, a number, text, bytes, a list, tuple or dict.
+    """
+    if isinstance(value, dict):
+        for key, part in cast("dict[Any, Any]", value).items():
+            _require_plain(key)
+            _require_plain(part)
+    elif isinstance(value, (list, tuple)):
+        for part in cast("list[Any]", value):
+            _require_plain(part)
+    elif value is not None and not isinstance(value, (bool, int, float, str, bytes)):
+        raise TypeError(f"{type(value).__name__} is not a plain value")
 
 
 def _origin(cls: type) -> str:
@@ -87,29 +105,45 @@ def build_task(spec: TaskSpec) -> Task:
     origin, _, name = spec.target.rpartition(":")
     if not origin:
         raise LoadFailed(f"{spec.target!r} does not name a task; write module:Name or file.py:name")
-    found: Any = _import(origin)
-    for part in name.split("."):
-        found = getattr(found, part, None)
+    found = _find(_import(origin), name)
     if isinstance(found, type) and issubclass(found, Task):
         return _construct(found, spec)
     if isinstance(found, Task):
         return found
-    what = "does not exist" if found is None else f"is a {type(found).__name__}, not a Task"
+    kind: type = type(found)
+    what = "does not exist" if found is None else f"is a {kind.__name__}, not a Task"
     raise LoadFailed(f"{name!r} in {origin!r} {what}")
+
+
+def _find(module: ModuleType, name: str) -> Any:
+    """Return what has that dotted name, or None."""
+    found: Any = module
+    try:
+        for part in name.split("."):
+            found = getattr(found, part, None)
+    except Exception as error:
+        raise LoadFailed(f"cannot get {name!r} from {module.__name__!r}: {_text(error)}") from error
+    return found
 
 
 def _construct(cls: type[Task], spec: TaskSpec) -> Task:
     try:
         return cls(*spec.args, **spec.kwargs)
-    except Exception as error:
-        raise LoadFailed(f"{cls.__name__} could not be built: {type(error).__name__}: {error}") from error
+    except (Exception, SystemExit) as error:
+        raise LoadFailed(f"{cls.__name__} could not be built: {_text(error)}") from error
 
 
 def _import(origin: str) -> ModuleType:
     try:
         return _import_file(Path(origin)) if origin.endswith(".py") else importlib.import_module(origin)
-    except Exception as error:
+    except (ImportError, FileNotFoundError) as error:
         raise LoadFailed(f"cannot import {origin!r}: {error}") from error
+    except (Exception, SystemExit) as error:  # a script without a __main__ guard may end with sys.exit()
+        raise LoadFailed(f"cannot import {origin!r}: {_text(error)}") from error
+
+
+def _text(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error}"
 
 
 def _import_file(path: Path) -> ModuleType:
