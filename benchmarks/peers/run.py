@@ -38,7 +38,7 @@ class Peer:
     path: str
     arguments: Callable[[Path, int], list[str]]
     settings: str
-    environment: dict[str, str] = field(default_factory=dict)
+    environment: dict[str, str] = field(default_factory=dict[str, str])
     body: bytes = b'{"q": "hello"}'
 
 

@@ -21,7 +21,7 @@ _RECENT = 10  # windows that the live line sums up
 
 
 class LoadView:
-    """A live table while a load run goes on; nothing where the output is not a terminal.
+    """A live table while a load run goes on; no table where the output is not a terminal.
 
     Args:
         console: Where to draw; standard error, so that results can be redirected.
@@ -29,6 +29,7 @@ class LoadView:
 
     def __init__(self, console: Console) -> None:
         self._console = console
+        self._told = False
         self._live = Live(console=console, refresh_per_second=8, transient=True)
 
     def __enter__(self) -> Self:
@@ -42,7 +43,11 @@ class LoadView:
         self._live.stop()
 
     def show(self, progress: Progress) -> None:
-        """Draw how far the run is."""
+        """Draw how far the run is; say once that it is stopping."""
+        if progress.stopping and not self._told:
+            self._told = True
+            due = progress.in_flight + progress.waiting
+            self._console.print(f"stopping: waiting for {due} answers; Ctrl-C again to give them up")
         if self._live.is_started:
             self._live.update(_progress_table(progress))
 

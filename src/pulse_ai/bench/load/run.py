@@ -39,6 +39,7 @@ class Progress:
         total_s: Seconds that the plan takes, warm-up included.
         in_flight: Requests sent and not ended.
         waiting: Requests due that have no connection.
+        stopping: Whether it was asked to stop, and waits for the answers that are due.
         ledger: Everything counted so far; read it, and do not keep it.
     """
 
@@ -46,6 +47,7 @@ class Progress:
     total_s: float
     in_flight: int
     waiting: int
+    stopping: bool
     ledger: Ledger
 
 
@@ -236,8 +238,17 @@ class _Run:
                 fold_at_s = now_s + _FOLD_S
                 self._ledger.fold()
                 if watch is not None:
-                    flow = self._flow
-                    watch(Progress(now_s, self._schedule.total_s, flow.in_flight, flow.waiting, self._ledger))
+                    watch(self._progress(now_s))
+
+    def _progress(self, now_s: float) -> Progress:
+        return Progress(
+            elapsed_s=now_s,
+            total_s=self._schedule.total_s,
+            in_flight=self._flow.in_flight,
+            waiting=self._flow.waiting,
+            stopping=self._stops > 0,
+            ledger=self._ledger,
+        )
 
     async def _close(self) -> None:
         """Cut every connection, and wait until the loop has let go of them."""
