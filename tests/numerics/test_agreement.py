@@ -1,3 +1,4 @@
+# pyright: reportUnknownLambdaType=false, reportUnknownArgumentType=false, reportUnknownVariableType=false
 """The evaluator and XLA give the same values and dtypes, for each operation in the table.
 
 Tolerances, stated here and in docs/numerics.md: exact for integers, booleans, and what only moves or compares;
@@ -37,7 +38,7 @@ def elements(dtype: str, low: float | None = None, high: float | None = None) ->
         limits = np.iinfo(kind)
         least = limits.min if low is None else max(limits.min, int(low))
         return st.integers(least, limits.max if high is None else min(limits.max, int(high)))
-    width = kind.itemsize * 8
+    width: Any = kind.itemsize * 8
     if low is not None or high is not None:
         bounds = {"min_value": low, "max_value": high}
         bounds = {name: None if value is None else float(kind.type(value)) for name, value in bounds.items()}

@@ -149,9 +149,10 @@ class Bucketed:
         """Ask for the answer's shapes at two sizes of one axis, the others staying as they are."""
         base = {name: sizes[0] for name, sizes in self.buckets.sizes.items()}
         before = [leaf.shape for leaf in leaves_of(self.maker.answers(_sized(self.maker.templates, base)))]
-        cuts: list[dict[int, str]] = [{} for _ in before]
+        cuts = [dict[int, str]() for _ in before]
         for name, sizes in self.buckets.sizes.items():
-            other = {**base, name: sizes[-1] if len(sizes) > 1 else 2 * sizes[0]}
+            largest = sizes[-1]
+            other = {**base, name: largest if largest != base[name] else 2 * largest}
             after = [
                 leaf.shape for leaf in leaves_of(self.maker.answers(_sized(self.maker.templates, other)))
             ]

@@ -152,7 +152,7 @@ class Defn(Generic[Arguments, Answer]):
     def _again(self, error: Exception, arguments: Any, options: Any, compiled: Any = None) -> Any:
         """Call once more where the trouble was a class that JAX did not know; else raise in our words."""
         if register_all((arguments, options)):
-            return (compiled or self._ready)(*arguments, **options)
+            return (compiled or self.staged())(*arguments, **options)
         self._blame(error, arguments, options)
         raise error
 
@@ -165,7 +165,7 @@ class Defn(Generic[Arguments, Answer]):
                     f"{self._name}: the option {name!r} is a {type(value).__name__}, which cannot be hashed; "
                     "static options are numbers, text and tuples, and arrays are positional"
                 ) from error
-        ours = translated(error, self._name)
+        ours = translated(error, self._name, self._written)
         if ours is not None:
             raise ours from error
 
@@ -194,7 +194,8 @@ class Defn(Generic[Arguments, Answer]):
         return compiled
 
     def _stage(self, observers: Mapping[str, Observer]) -> Callable[..., Any]:
-        function, history, name = self._function, self._history, self._name
+        function, written = self._function, self._written
+        history, name = self._history, self._name
 
         def traced(*arguments: Any, **options: Any) -> Any:
             began_s = clock_s()
@@ -202,7 +203,7 @@ class Defn(Generic[Arguments, Answer]):
                 try:
                     answer = function(*arguments, **options)
                 except (TypeError, ValueError, IndexError) as error:
-                    ours = translated(error, name)
+                    ours = translated(error, name, written)
                     if ours is None:
                         raise
                     raise ours from error

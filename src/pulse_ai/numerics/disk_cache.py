@@ -128,6 +128,7 @@ _SETTINGS = {
     "jax_enable_compilation_cache": True,
     "jax_persistent_cache_min_compile_time_secs": 0.0,
     "jax_persistent_cache_min_entry_size_bytes": -1,
+    "jax_persistent_cache_enable_xla_caches": None,  # or the folder's path would be a part of JAX's key
 }
 
 

@@ -10,7 +10,7 @@ import importlib
 import warnings
 from collections.abc import Iterator
 from functools import cache
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -41,8 +41,7 @@ class EagerArray(np.ndarray):
         )
 
     def __getitem__(self, key: Any) -> Any:
-        index = tuple(map(_as_index, key)) if isinstance(key, tuple) else _as_index(key)
-        return eager(plain(self)[index])
+        return eager(plain(self)[_as_index(key)])
 
     def __iter__(self) -> Iterator[Any]:
         return (self[number] for number in range(len(self)))
@@ -70,6 +69,9 @@ class EagerArray(np.ndarray):
 
 
 def _as_index(key: Any) -> Any:
+    if isinstance(key, tuple):
+        parts = cast("tuple[Any, ...]", key)
+        return tuple(map(_as_index, parts))
     return plain(key) if isinstance(key, EagerArray) else key
 
 

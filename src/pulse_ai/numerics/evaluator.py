@@ -3,13 +3,14 @@
 __all__ = ("evaluate", "incoming")
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
 from pulse_ai.numerics.compilers import holding, is_xla_array
 from pulse_ai.numerics.eager import EagerArray, eager, released
 from pulse_ai.numerics.errors import BadArgument
+from pulse_ai.numerics.promotion import is_numpy
 from pulse_ai.numerics.translation import translated
 from pulse_ai.numerics.trees import map_leaves, paths_of
 
@@ -35,7 +36,7 @@ def evaluate(
         with holding(running="evaluator"), np.errstate(all="ignore"):
             answer = function(*map_leaves(incoming, arguments), **options)
     except (ValueError, TypeError) as error:
-        ours = translated(error, name)
+        ours = translated(error, name, function)
         if ours is None:
             raise
         raise ours from error
@@ -61,9 +62,9 @@ def check_leaves(tree: Any, where: str) -> None:
     """
     for path, leaf in paths_of(tree):
         numeric = isinstance(leaf, (bool, int, float, complex, np.generic)) or is_xla_array(leaf)
-        if numeric or (isinstance(leaf, np.ndarray) and leaf.dtype.kind in "biufcV"):
+        if numeric or (is_numpy(leaf) and leaf.dtype.kind in "biufcV"):
             continue
+        kind = str(cast("type[Any]", type(leaf)).__name__)
         raise BadArgument(
-            f"{where}{path} is a {type(leaf).__name__}, not an array: arrays are positional, "
-            "static options keyword-only"
+            f"{where}{path} is a {kind}, not an array: arrays are positional, static options keyword-only"
         )

@@ -4,7 +4,7 @@ __all__ = ("Executable", "Job", "Maker", "as_defn")
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import numpy as np
 
@@ -156,7 +156,7 @@ class Job:
 
 def as_defn(function: Callable[..., Any]) -> Defn[..., Any]:
     """Return a function as a ``defn``."""
-    return function if isinstance(function, Defn) else jit(function)
+    return cast("Defn[..., Any]", function) if isinstance(function, Defn) else jit(function)
 
 
 def _struct(leaf: Template) -> Any:

@@ -81,6 +81,10 @@ def _write(text: str) -> None:
 
 def _show(observer: Callable[[Any], None], value: Any) -> None:
     if context().running == "xla":
-        load_jax().debug.callback(lambda now: observer(map_leaves(np.asarray, now)), value)
+
+        def told(now: Any) -> None:
+            observer(map_leaves(np.asarray, now))
+
+        load_jax().debug.callback(told, value)
     elif leaves_of(value):
         observer(map_leaves(np.array, value))

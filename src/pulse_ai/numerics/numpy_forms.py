@@ -6,6 +6,7 @@ Each takes and gives plain NumPy arrays; ``ops.py`` narrows what comes out to 32
 __all__ = (
     "accumulated",
     "add_at",
+    "argsort",
     "astype",
     "binary",
     "clip",
@@ -39,7 +40,7 @@ from pulse_ai.numerics.promotion import NumpyArray, common, narrow, narrow_dtype
 Form = Callable[..., Any]
 
 
-def unary(function: Form, *, to_float: bool = False) -> Form:
+def unary(function: Any, *, to_float: bool = False) -> Form:
     """Return a form for a function of one array; ``to_float``: integers become float32 first."""
 
     def apply(x: Any) -> Any:
@@ -48,7 +49,7 @@ def unary(function: Form, *, to_float: bool = False) -> Form:
     return apply
 
 
-def binary(function: Form, *, to_float: bool = False) -> Form:
+def binary(function: Any, *, to_float: bool = False) -> Form:
     """Return a form for a function of two arrays or numbers."""
 
     def apply(x: Any, y: Any) -> Any:
@@ -59,7 +60,8 @@ def binary(function: Form, *, to_float: bool = False) -> Form:
 
 def where(condition: Any, x: Any, y: Any) -> Any:
     """Return ``x`` where the condition holds, else ``y``."""
-    return np.where(plain(condition), *common(x, y))
+    one, other = common(x, y)
+    return np.where(plain(condition), one, other)
 
 
 def clip(x: Any, min: Any = None, max: Any = None) -> Any:  # noqa: A002 - the array API's names
@@ -126,6 +128,11 @@ def shaped(function: Form) -> Form:
         return function(narrow(x), *positional, **options)
 
     return apply
+
+
+def argsort(x: Any, axis: int = -1) -> Any:
+    """Return the order that sorts the array; equal values keep theirs."""
+    return np.argsort(narrow(x), axis=axis, stable=True)
 
 
 def many(function: Form) -> Form:

@@ -5,10 +5,10 @@ become 32-bit, unless JAX was told to keep them (``jax_enable_x64``), and an int
 the float's dtype.
 """
 
-__all__ = ("common", "narrow", "narrow_dtype", "plain")
+__all__ = ("NumpyArray", "common", "is_numpy", "narrow", "narrow_dtype", "plain")
 
 import sys
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeGuard
 
 import numpy as np
 
@@ -42,6 +42,11 @@ def _keeps_64_bits() -> bool:
     return bool(jax is not None and hasattr(jax, "config") and jax.config.jax_enable_x64)
 
 
+def is_numpy(value: Any) -> TypeGuard[NumpyArray]:
+    """Return whether a value is a NumPy array."""
+    return isinstance(value, np.ndarray)
+
+
 def plain(value: Any) -> NumpyArray:
     """Return a value as a plain NumPy array, without copying where it is one."""
     return np.asarray(value).view(np.ndarray)
@@ -69,7 +74,7 @@ def common(*values: Any, to_float: bool = False) -> list[Any]:
         ['float16', 'float16']
     """
     operands = [value if _is_number(value) else narrow(value) for value in values]
-    arrays = [operand for operand in operands if isinstance(operand, np.ndarray)]
+    arrays: list[NumpyArray] = [operand for operand in operands if is_numpy(operand)]
     if strict_is_on():
         _refuse_mixture(arrays)
         _refuse_fractions(arrays, values)
@@ -84,7 +89,7 @@ def common(*values: Any, to_float: bool = False) -> list[Any]:
 
 
 def _as_float(operand: Any, target: np.dtype[Any], *, to_float: bool) -> Any:
-    if isinstance(operand, np.ndarray):
+    if is_numpy(operand):
         return operand.astype(target) if operand.dtype.kind in "biu" else operand
     return np.asarray(operand, target) if to_float else operand
 

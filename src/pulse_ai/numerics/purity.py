@@ -18,6 +18,7 @@ import numpy as np
 
 from pulse_ai.numerics.compilers import is_xla_array
 from pulse_ai.numerics.errors import PurityError, PurityWarning
+from pulse_ai.numerics.promotion import is_numpy
 
 _MOST_COMPARED = 64  # larger containers are compared by identity: a call must stay cheap
 _MUTATORS = {"append", "extend", "insert", "update", "add", "setdefault", "pop", "popitem", "remove", "clear"}
@@ -65,7 +66,7 @@ class Captured:
 def _equal(one: Any, other: Any) -> bool:
     if type(one) is not type(other):
         return False
-    if isinstance(one, np.ndarray):
+    if is_numpy(one):
         return one is other or (
             one.size <= _MOST_COMPARED and np.array_equal(one, other, equal_nan=one.dtype.kind in "fc")
         )
@@ -128,8 +129,8 @@ def _is_code(value: Any) -> bool:
 def _contents(value: Any) -> Any:
     if isinstance(value, (list, dict, set)):
         return value.copy() if len(value) <= _MOST_COMPARED else None  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
-    if isinstance(value, np.ndarray):
-        return value.copy() if value.size <= _MOST_COMPARED else None  # pyright: ignore[reportUnknownVariableType]
+    if is_numpy(value):
+        return value.copy() if value.size <= _MOST_COMPARED else None
     return None
 
 

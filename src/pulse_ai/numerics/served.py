@@ -91,11 +91,23 @@ class FunctionTask(Task):
             return Failure(f"an item needs {', '.join(maker.names)}, one row each")
         try:
             return [
-                _array(item[name], leaf, name)
+                self._array(item[name], leaf, name)
                 for name, leaf in zip(maker.names, maker.templates, strict=True)
             ]
-        except (ValueError, TypeError, OverflowError) as error:
+        except (ValueError, TypeError, OverflowError) as error:  # TemplateMismatch is a ValueError
             return Failure(str(error))
+
+    def _array(self, value: Any, leaf: Template, name: str) -> NumpyArray:
+        array = np.asarray(value, leaf.dtype)
+        wanted = leaf.shape[1:]
+        if len(array.shape) != len(wanted):
+            raise ValueError(f"{name} has shape {array.shape}, not {wanted}")
+        for size, given in zip(wanted, array.shape, strict=True):
+            if isinstance(size, str):
+                self._compiled.buckets.fit(size, given)
+            elif size != given:
+                raise ValueError(f"{name} has shape {array.shape}, not {wanted}")
+        return array
 
     def _batch(self, rows: list[list[NumpyArray]]) -> list[Any]:
         """Run one batch, and cut each answer to the sizes of its own item."""
@@ -132,17 +144,6 @@ def _find(target: str) -> Bucketed:
     if not all(names.get(0) == _BATCH for names in found.cuts()):
         raise BadArgument(f"each part of the answer of {target!r} must have {_BATCH!r} as its first axis")
     return found
-
-
-def _array(value: Any, leaf: Template, name: str) -> NumpyArray:
-    array = np.asarray(value, leaf.dtype)
-    wanted = leaf.shape[1:]
-    fits = len(array.shape) == len(wanted) and all(
-        isinstance(size, str) or size == given for size, given in zip(wanted, array.shape, strict=True)
-    )
-    if not fits:
-        raise ValueError(f"{name} has shape {array.shape}, not {wanted}")
-    return array
 
 
 def _stacked(rows: list[NumpyArray]) -> NumpyArray:

@@ -21,7 +21,7 @@ class _AnyShape:
         return Any
 
 
-if TYPE_CHECKING or "jaxtyping" in sys.modules:
+if TYPE_CHECKING or sys.modules.get("jaxtyping") is not None:
     from jaxtyping import Bool, Float, Int, Num, UInt32
 else:
     Bool = Float = Int = Num = UInt32 = _AnyShape

@@ -2,11 +2,12 @@
 
 __all__ = ("UNKNOWN", "Place", "caller_place", "place_of_error", "user_place")
 
+import inspect
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import FrameType, TracebackType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 _HERE = str(Path(__file__).parent)
 _LIBRARIES = ("jax", "jaxlib", "numpy", "beartype", "jaxtyping", "contextlib.py", "functools.py")
@@ -56,9 +57,11 @@ def _first(is_wanted: Callable[[str], bool]) -> Place:
     return Place(frame.f_code.co_filename, frame.f_lineno, not _is_library(frame.f_code.co_filename))
 
 
-def place_of_error(error: BaseException) -> Place:
-    """Return the user's line from which an error came: the deepest frame that is not a library's."""
-    found, trace = UNKNOWN, error.__traceback__
+def place_of_error(error: BaseException, function: Any) -> Place:
+    """Return the user's line from which an error came, or the first line of a function."""
+    code = getattr(inspect.unwrap(function), "__code__", None)
+    found = UNKNOWN if code is None else Place(code.co_filename, code.co_firstlineno)
+    trace = error.__traceback__
     while trace is not None:
         file = _file_of(trace)
         if not _is_ours(file) and not _is_library(file):

@@ -3,7 +3,7 @@
 __all__ = ("Structure", "rebuilt", "structure_of")
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 
@@ -44,7 +44,7 @@ def structure_of(tree: Any) -> Structure:
     if isinstance(tree, Mapping):
         return _of_mapping(tree)  # pyright: ignore[reportUnknownArgumentType]
     parts: Any = tree
-    cls: Any = type(parts)
+    cls = cast("Any", type(parts))
     name = f"{cls.__module__}:{cls.__qualname__}"
     if isinstance(tree, (list, tuple)):
         fields: tuple[str, ...] = getattr(cls, "_fields", ())

@@ -77,5 +77,6 @@ def _hear(event: str, duration_s: float, **facts: Any) -> None:
         return
     with _lock:
         listeners = tuple(_listeners)
+    name = str(facts.get("fun_name", "")).removeprefix("jit(").removesuffix(")")
     for listener in listeners:
-        listener(CompileEvent(str(facts.get("fun_name", "")), stage, duration_s))
+        listener(CompileEvent(name, stage, duration_s))

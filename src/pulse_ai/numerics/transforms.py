@@ -157,7 +157,7 @@ def custom_grad(function: Callable[..., Any], backward: Callable[..., tuple[Any,
         if context().running != "xla":
             return function(*arguments)
         wrapped = load_jax().custom_vjp(_inline(function))
-        wrapped.defvjp(_forward(function), lambda kept, slope: backward(kept[0], kept[1], slope))
+        wrapped.defvjp(_forward(function), _backward(backward))
         return wrapped(*arguments)
 
     return with_own_gradient
@@ -169,6 +169,13 @@ def _forward(function: Callable[..., Any]) -> Callable[..., Any]:
         return answer, (arguments, answer)
 
     return forward
+
+
+def _backward(function: Callable[..., tuple[Any, ...]]) -> Callable[..., Any]:
+    def run(kept: tuple[Any, Any], slope: Any) -> tuple[Any, ...]:
+        return function(*kept, slope)
+
+    return run
 
 
 def _inline(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -3,6 +3,7 @@
 __all__ = ("translated",)
 
 import re
+from typing import Any
 
 from pulse_ai.numerics.errors import BadArgument, NumericsError, PurityError, StrictPromotion
 from pulse_ai.numerics.source import place_of_error
@@ -41,16 +42,17 @@ _BY_TEXT: tuple[tuple[str, type[NumericsError], str], ...] = (
 )
 
 
-def translated(error: Exception, name: str) -> Exception | None:
+def translated(error: Exception, name: str, function: Any) -> Exception | None:
     """Return our error for one raised while tracing; None where its own words are best.
 
     Args:
         error: What was raised.
-        name: The function that was compiled.
+        name: The name of the function that was run.
+        function: The function, named by its first line where the error comes from none of its lines.
     """
     if isinstance(error, NumericsError):
         return None
-    where = f"{place_of_error(error)}: in {name}: "
+    where = f"{place_of_error(error, function)}: in {name}: "
     for kind in type(error).__mro__:
         if kind.__name__ in _ADVICE:
             return PurityError(where + _ADVICE[kind.__name__])

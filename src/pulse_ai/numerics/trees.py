@@ -24,7 +24,7 @@ import threading
 import typing
 from collections.abc import Callable, Iterator, Mapping
 from functools import cache
-from typing import Any, Literal, NamedTuple, get_args, get_origin, get_type_hints
+from typing import Any, Literal, NamedTuple, cast, get_args, get_origin, get_type_hints
 
 import msgspec
 
@@ -76,9 +76,10 @@ def fields_of(cls: type) -> ClassFields:
     except (NameError, TypeError):
         hints = {}
     if dataclasses.is_dataclass(cls):
-        marked = {f.name: bool(f.metadata.get("static")) for f in dataclasses.fields(cls)}
+        fields = dataclasses.fields(cast("Any", cls))
+        marked = {f.name: bool(f.metadata.get("static")) for f in fields}
     else:
-        marked = {f.name: False for f in msgspec.structs.fields(cls)}
+        marked = dict.fromkeys(cast("Any", cls).__struct_fields__, False)
     static = {name for name, mark in marked.items() if mark or _is_static_hint(hints.get(name))}
     return ClassFields(
         tuple(name for name in marked if name not in static), tuple(name for name in marked if name in static)
@@ -102,30 +103,35 @@ def map_leaves(change: Callable[[Any], Any], tree: Any) -> Any:
     if tree is None:
         return None
     if isinstance(tree, Mapping):
-        found = typing.cast("Mapping[Any, Any]", tree)
+        found = cast("Mapping[Any, Any]", tree)
         changed = {key: map_leaves(change, found[key]) for key in sorted_keys(found)}
         return {key: changed[key] for key in found}
     if isinstance(tree, (list, tuple)):
-        parts = [map_leaves(change, part) for part in typing.cast("list[Any]", tree)]
+        parts = [map_leaves(change, part) for part in cast("list[Any]", tree)]
         return _like(tree, parts)
     if _is_object_node(tree):
-        fields = fields_of(type(tree))
+        fields = fields_of(_class_of(tree))
         values = {name: map_leaves(change, getattr(tree, name)) for name in fields.arrays}
-        return build_object(type(tree), values | {name: getattr(tree, name) for name in fields.static})
+        return build_object(_class_of(tree), values | {name: getattr(tree, name) for name in fields.static})
     return change(tree)
+
+
+def _class_of(tree: Any) -> Any:
+    return cast("Any", type(tree))
 
 
 def _like(tree: Any, parts: list[Any]) -> Any:
     if isinstance(tree, list):
         return parts
-    return type(tree)(*parts) if hasattr(type(tree), "_fields") else tuple(parts)
+    cls = _class_of(tree)
+    return cls(*parts) if hasattr(cls, "_fields") else tuple(parts)
 
 
-def build_object(cls: type, values: dict[str, Any]) -> Any:
+def build_object(cls: Any, values: dict[str, Any]) -> Any:
     """Make an object of its fields without its constructor's checks, which traced values might not pass."""
     if issubclass(cls, msgspec.Struct):
         return cls(**values)
-    built = object.__new__(cls)
+    built: Any = object.__new__(cls)
     for name, value in values.items():
         object.__setattr__(built, name, value)
     return built
@@ -141,14 +147,15 @@ def sorted_keys(tree: Mapping[Any, Any]) -> list[Any]:
 
 def _parts(tree: Any) -> Iterator[tuple[str, Any]]:
     if isinstance(tree, Mapping):
-        found = typing.cast("Mapping[Any, Any]", tree)
+        found = cast("Mapping[Any, Any]", tree)
         yield from ((f"[{key!r}]", found[key]) for key in sorted_keys(found))
     elif isinstance(tree, (list, tuple)):
-        names = getattr(tree, "_fields", None)
-        for number, part in enumerate(typing.cast("list[Any]", tree)):
+        parts = cast("list[Any]", tree)
+        names = getattr(parts, "_fields", None)
+        for number, part in enumerate(parts):
             yield (f".{names[number]}" if names else f"[{number}]"), part
     elif tree is not None:
-        yield from ((f".{name}", getattr(tree, name)) for name in fields_of(type(tree)).arrays)
+        yield from ((f".{name}", getattr(tree, name)) for name in fields_of(_class_of(tree)).arrays)
 
 
 def paths_of(tree: Any, root: str = "") -> list[tuple[str, Any]]:
@@ -188,7 +195,7 @@ def register_all(tree: Any) -> bool:
 
 
 def _register(value: Any) -> bool:
-    jax, cls = load_jax(), type(value)
+    jax, cls = load_jax(), _class_of(value)
     with _registering:
         if cls in _registered or not jax.tree_util.all_leaves([value]):
             return False
