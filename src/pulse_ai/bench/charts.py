@@ -20,7 +20,7 @@ _LEFT, _RIGHT, _TOP, _BOTTOM = 64.0, 16.0, 58.0, 48.0
 _COLOURS = ("#0b69c7", "#d1580b", "#12805c", "#a8329e", "#8a6d00", "#5b5bd6", "#c42b4e", "#5f6b7a")
 _DASHES = ("", "7 3", "2 3", "9 3 2 3")
 _INK, _GRID = "var(--ink, #24292f)", "var(--grid, #d0d7de)"
-_MOST_DOTS = 120  # more points than this are drawn as a line alone
+_MOST_DOTS = 60  # more points than this are drawn as a line alone
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,10 +30,12 @@ class Series:
     Attributes:
         name: Shown in the legend.
         points: ``(x, y)`` in drawing order; a point that is not finite breaks the line.
+        dashed: Draw it dashed and without dots: a reference that other lines may cover.
     """
 
     name: str
     points: Sequence[tuple[float, float]]
+    dashed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +141,8 @@ def _frame(across: Scale, up: Scale, x: Axis, y: Axis) -> list[str]:
 
 def _line(index: int, series: Series, across: Scale, up: Scale) -> list[str]:
     colour = _colour(index)
-    dash = f' stroke-dasharray="{d}"' if (d := _DASHES[index // len(_COLOURS) % len(_DASHES)]) else ""
+    pattern = _DASHES[1] if series.dashed else _DASHES[index // len(_COLOURS) % len(_DASHES)]
+    dash = f' stroke-dasharray="{pattern}"' if pattern else ""
     runs = _unbroken(series.points, log_x=across.log, log_y=up.log)
     parts: list[str] = []
     for run in runs:
@@ -148,7 +151,7 @@ def _line(index: int, series: Series, across: Scale, up: Scale) -> list[str]:
             f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="2" '
             f'stroke-linejoin="round"{dash}/>'
         )
-    if sum(map(len, runs)) <= _MOST_DOTS:
+    if not series.dashed and sum(map(len, runs)) <= _MOST_DOTS:
         parts.extend(
             f'<circle cx="{across.at(px):.1f}" cy="{up.at(py):.1f}" r="3.2" fill="{colour}">'
             f"<title>{escape(series.name)}: {px:g}, {py:.4g}</title></circle>"

@@ -84,8 +84,8 @@ def _limit(report: LoadReport) -> list[Mark]:
 def _traffic(report: LoadReport) -> str:
     width_s = report.window_s
     lines = [
-        Series(name, [(w.at_s, getattr(w, name) / width_s) for w in report.windows])
-        for name in ("offered", "good", "refused", "errors")
+        Series(name, [(w.at_s, getattr(w, name) / width_s) for w in report.windows], dashed=name == "offered")
+        for name in ("good", "refused", "errors", "offered")
     ]
     return line_chart("Requests by the instant they were due", lines, x=Axis("s"), y=Axis("a second"))
 
