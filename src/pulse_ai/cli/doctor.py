@@ -11,7 +11,7 @@ import socket
 from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 import typer
 from rich.console import Console
@@ -51,14 +51,17 @@ def doctor(
         return
     table = Table(show_header=False, box=None, pad_edge=False)
     for name, value in facts.items():
-        shown = (
-            ", ".join(f"{key} {val}" for key, val in value.items()) if isinstance(value, dict) else str(value)
-        )
-        table.add_row(name.replace("_", " "), shown)
+        table.add_row(name.replace("_", " "), _shown(value))
     console = Console(highlight=False)
     console.print(table)
     for line in advice or ["nothing to mend"]:
         console.print(f"• {line}", markup=False)
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {what}" for key, what in cast("dict[str, Any]", value).items())
+    return str(value)
 
 
 def collect_facts() -> dict[str, Any]:

@@ -47,5 +47,5 @@ def main() -> None:
     try:
         app()
     except PulseError as error:
-        sys.stderr.write(f"pulse: {error}\n")
+        sys.stderr.write(f"pulse: {' '.join(str(error).split())}\n")
         sys.exit(2)

@@ -2,6 +2,7 @@
 
 __all__ = ("StartScreen",)
 
+import contextlib
 import json
 import sys
 import time
@@ -79,8 +80,9 @@ class StartScreen:
 
     def _say(self, event: str, text: str) -> None:
         if self._machine_readable:
-            sys.stdout.write(json.dumps({"event": event, "url": self._url, "text": text}) + "\n")
-            sys.stdout.flush()
+            with contextlib.suppress(BrokenPipeError):  # whoever read it has gone; the service goes on
+                sys.stdout.write(json.dumps({"event": event, "url": self._url, "text": text}) + "\n")
+                sys.stdout.flush()
         else:
             self._console.print(text, soft_wrap=True, markup=False)
 

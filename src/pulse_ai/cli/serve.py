@@ -85,11 +85,14 @@ def serve(  # noqa: PLR0913 - an option is an argument
         "start_timeout_s": start_timeout_s,
         "on_give_up": _choice(on_give_up, "--on-give-up", GiveUp),
     }
-    web = WebSettings(host=host, port=port, max_body_bytes=max_body_bytes, grace_s=grace_s)
     chosen = {name: value for name, value in hub_options.items() if value is not None}
-    servings = [
-        Serving(target.spec, name=target.name, **options) for target in _parse(targets or [""], chosen)
-    ]
+    try:
+        web = WebSettings(host=host, port=port, max_body_bytes=max_body_bytes, grace_s=grace_s)
+        servings = [
+            Serving(target.spec, name=target.name, **options) for target in _parse(targets or [""], chosen)
+        ]
+    except ValueError as error:  # a number that is in no range, like nan
+        raise typer.BadParameter(str(error)) from error
     raise typer.Exit(_run(servings, web, machine_readable=json))
 
 
@@ -136,11 +139,11 @@ def _log_to_stderr() -> None:
     """Send the log to stderr, a line an event; inputs are never in it."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)-7s %(name)s %(message)s"))
-    logger = logging.getLogger("pulse_ai")
-    logger.addHandler(handler)
-    logger.setLevel(logging.INFO)
+    logging.getLogger("pulse_ai").setLevel(logging.INFO)
+    for name in ("pulse_ai", "uvicorn.error"):
+        logging.getLogger(name).addHandler(handler)
 
 
 def _fail(text: str, code: int) -> int:
-    sys.stderr.write(f"pulse: {text}\n")
+    sys.stderr.write(f"pulse: {' '.join(text.split())}\n")
     return code

@@ -7,6 +7,7 @@ import typer
 _PRETRAINED = "Pretrained models"
 _LIMITS = "Limits"
 _WORKERS = "Workers"
+_DAY_S = 86_400
 
 Targets = Annotated[
     list[str] | None,
@@ -25,11 +26,15 @@ QueueLimit = Annotated[
 ]
 DeadlineMs = Annotated[
     float,
-    typer.Option(min=1, help="Time limit of a request that brings none.", rich_help_panel=_LIMITS),
+    typer.Option(
+        min=1, max=3_600_000, help="Time limit of a request that brings none.", rich_help_panel=_LIMITS
+    ),
 ]
 GraceS = Annotated[
     float,
-    typer.Option(min=0, help="After SIGTERM: time for accepted work to finish.", rich_help_panel=_LIMITS),
+    typer.Option(
+        min=0, max=_DAY_S, help="After SIGTERM: time for accepted work to finish.", rich_help_panel=_LIMITS
+    ),
 ]
 BatchSize = Annotated[int, typer.Option(min=1, help="Most items in one batch.")]
 BatchMode = Annotated[
@@ -40,20 +45,23 @@ BatchMode = Annotated[
     ),
 ]
 BatchTimeoutMs = Annotated[
-    float, typer.Option(min=0, help="In timer mode: longest wait for a batch to fill.")
+    float, typer.Option(min=0, max=3_600_000, help="In timer mode: longest wait for a batch to fill.")
 ]
 Workers = Annotated[int, typer.Option(min=1, help="Processes for each model.", rich_help_panel=_WORKERS)]
 OverdueS = Annotated[
     float,
     typer.Option(
         min=0.001,
+        max=_DAY_S,
         help="A batch that takes longer means a hung worker: it is killed.",
         rich_help_panel=_WORKERS,
     ),
 ]
 StartTimeoutS = Annotated[
     float,
-    typer.Option(min=0.001, help="Longest silence of a worker that is loading.", rich_help_panel=_WORKERS),
+    typer.Option(
+        min=0.001, max=_DAY_S, help="Longest silence of a worker that is loading.", rich_help_panel=_WORKERS
+    ),
 ]
 OnGiveUp = Annotated[
     str,

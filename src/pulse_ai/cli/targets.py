@@ -3,6 +3,7 @@
 __all__ = ("EMBEDDED_NAME", "Target", "parse_target")
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,6 +14,7 @@ EMBEDDED_NAME = "sentiment"
 
 _HUB_TASK = "pulse_ai.hub:TextClassification"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_DOTTED_NAME = re.compile(r"[A-Za-z_][\w.]*")
 _MODULE_TASK = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
 _HELP = (
     "a TARGET is nothing (the embedded sentiment model), hf:owner/name[@revision], a folder, module:Task, "
@@ -61,7 +63,7 @@ def _read(text: str, hub_options: dict[str, Any]) -> Target:
                 f"{text!r} does not name a repository; write hf:owner/name or hf:owner/name@revision"
             )
         return Target(repository.rpartition("/")[2].lower(), _hub_spec(text, hub_options))
-    if Path(text).is_dir():
+    if _exists(text, Path.is_dir):
         return Target(Path(text).resolve().name.lower(), _hub_spec(str(Path(text).resolve()), hub_options))
     return _code_target(text)
 
@@ -73,11 +75,24 @@ def _hub_spec(source: str, hub_options: dict[str, Any]) -> TaskSpec:
 def _code_target(text: str) -> Target:
     file, colon, attribute = text.rpartition(":")
     if colon and file.endswith(".py"):
-        if not Path(file).is_file():
+        if not _exists(file, Path.is_file):
             raise TargetError(f"there is no file {file!r}; {_HELP}")
-        return Target(attribute.lower(), TaskSpec(f"{Path(file).resolve()}:{attribute}"))
+        if not _DOTTED_NAME.fullmatch(attribute):
+            raise TargetError(f"{text!r} names no task; write {file}:task")
+        return Target(attribute.rpartition(".")[2].lower(), TaskSpec(f"{Path(file).resolve()}:{attribute}"))
     if _MODULE_TASK.fullmatch(text):
         return Target(attribute.rpartition(".")[2].lower(), TaskSpec(text))
+    if _exists(text, Path.is_file):
+        hint = f"write {text}:task" if text.endswith(".py") else _HELP
+        raise TargetError(f"{text!r} is a file, not a folder with a checkpoint; {hint}")
     if "/" in text or text.startswith("."):
         raise TargetError(f"there is no folder {text!r}; {_HELP}")
     raise TargetError(f"cannot tell what {text!r} is; {_HELP}")
+
+
+def _exists(text: str, check: Callable[[Path], bool]) -> bool:
+    """Ask the file system; a name that it cannot take, or a folder that it does not show us, is not there."""
+    try:
+        return check(Path(text))
+    except OSError:
+        return False

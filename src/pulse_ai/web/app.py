@@ -14,14 +14,14 @@ from pulse_ai.web.asgi import (
     Scope,
     Send,
     problem_response,
-    read_body,
     read_head,
     respond,
 )
+from pulse_ai.web.bodies import Bodies
 from pulse_ai.web.endpoint import ModelEndpoint
 from pulse_ai.web.pages import Pages
 from pulse_ai.web.problems import MethodNotAllowed, UnknownPath
-from pulse_ai.web.watch import ClientWatch
+from pulse_ai.web.watch import ClientWatch, Watched
 
 _Answer = Callable[[bytes, float | None], Awaitable[bytes]]
 
@@ -32,17 +32,20 @@ class App:
     Args:
         servings: The open servings by name.
         settings: The outer bounds.
+        watch: Looks after the clients; a test may bring one that is less patient.
     """
 
-    def __init__(self, servings: Mapping[str, OpenServing], settings: WebSettings) -> None:
-        self._max_body_bytes = settings.max_body_bytes
+    def __init__(
+        self, servings: Mapping[str, OpenServing], settings: WebSettings, *, watch: ClientWatch | None = None
+    ) -> None:
+        self._bodies = Bodies(limit_bytes=settings.max_body_bytes)
         self._endpoints = {name: ModelEndpoint(serving) for name, serving in servings.items()}
         self._answers: dict[str, tuple[ModelEndpoint, _Answer]] = {}
         for name, endpoint in self._endpoints.items():
             self._answers[f"/api/{name}"] = (endpoint, endpoint.answer)
             self._answers[f"/api/{name}/batch"] = (endpoint, endpoint.answer_batch)
         self._pages = Pages(self._endpoints)
-        self._watch = ClientWatch()
+        self._watch = watch or ClientWatch()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -62,30 +65,40 @@ class App:
         if found is None:
             return self._page(path, scope["method"])
         endpoint, answer = found
-        try:
-            body, timeout_s = await self._read(endpoint, scope, receive)
-        except RequestError as error:
-            endpoint.turned_down[error.code] += 1
-            raise
         watched = self._watch.begin(receive)
         try:
+            body, timeout_s = await self._read(endpoint, watched, scope, receive)
             return Response(200, await answer(body, timeout_s))
         except asyncio.CancelledError:
-            if watched.client_gone:
-                raise ClientGone from None
-            raise
+            if watched.ended_with is None:
+                raise
+            raise self._count(endpoint, watched.ended_with) from None
         finally:
             self._watch.end(watched)
 
     async def _read(
-        self, endpoint: ModelEndpoint, scope: Scope, receive: Receive
+        self, endpoint: ModelEndpoint, watched: Watched, scope: Scope, receive: Receive
     ) -> tuple[bytes, float | None]:
         """Check and read what can be told without the model."""
-        if scope["method"] != "POST":
-            raise MethodNotAllowed(given=scope["method"], allowed="POST")
-        endpoint.check_ready()
-        head = read_head(scope)
-        return await read_body(receive, head, limit_bytes=self._max_body_bytes), head.timeout_s
+        try:
+            if scope["method"] != "POST":
+                raise MethodNotAllowed(given=scope["method"], allowed="POST")
+            endpoint.check_ready()
+            head = read_head(scope)
+            body = await self._bodies.read(receive, head)
+        except RequestError as error:
+            raise self._count(endpoint, error) from None
+        watched.reading = False
+        return body, head.timeout_s
+
+    def _count(self, endpoint: ModelEndpoint, error: Exception) -> Exception:
+        if isinstance(error, RequestError):
+            endpoint.turned_down[error.code] += 1
+        return error
+
+    def close(self) -> None:
+        """Wait for no more bodies: requests whose body is still arriving are told of the shutdown."""
+        self._watch.end_reading()
 
     def _page(self, path: str, method: str) -> Response:
         page = self._pages.get(path)

@@ -7,17 +7,16 @@ than the whole rest of the way through Pulse (docs/decisions/0002-plain-asgi.md 
 __all__ = (
     "ClientGone",
     "Head",
+    "Message",
     "Receive",
     "Response",
     "Scope",
     "Send",
     "problem_response",
-    "read_body",
     "read_head",
     "respond",
 )
 
-import asyncio
 import math
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, NamedTuple
@@ -25,20 +24,25 @@ from typing import Any, NamedTuple
 import msgspec
 
 from pulse_ai.core import InvalidInput, Refused, RequestError, TooLarge
-from pulse_ai.web.problems import PROBLEMS, MethodNotAllowed, SlowBody, UnsupportedMediaType, problem_value
+from pulse_ai.web.problems import (
+    PROBLEMS,
+    MethodNotAllowed,
+    SlowBody,
+    TooManyBodies,
+    UnsupportedMediaType,
+    problem_value,
+)
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
-BODY_TIMEOUT_S = 10.0
-"""Longest time that a body may take to arrive after its head, in seconds."""
-
 MAX_TIMEOUT_MS = 3_600_000
 """Longest time limit that a client may ask for, in milliseconds."""
 
 _JSON = b"application/json"
+_OUR_CHARSETS = frozenset({"utf-8", "utf8", "us-ascii"})
 
 
 class ClientGone(Exception):
@@ -82,16 +86,16 @@ def read_head(scope: Scope) -> Head:
 
 def _check_content_type(value: bytes) -> None:
     text = value.decode("latin-1").lower()
-    kind, _, parameters = text.partition(";")
-    charset = parameters.replace(" ", "").partition("charset=")[2].strip('"')
-    is_json = kind.strip() == "application/json" or kind.strip().endswith("+json")
-    if not is_json or charset not in {"", "utf-8", "utf8", "us-ascii"}:
+    kind, *parameters = (part.strip() for part in text.split(";"))
+    is_json = kind == "application/json" or (kind.startswith("application/") and kind.endswith("+json"))
+    charsets = [part[8:].strip('"') for part in parameters if part.startswith("charset=")]
+    if not is_json or not _OUR_CHARSETS.issuperset(charsets):
         raise UnsupportedMediaType(given=text[:100])
 
 
 def _timeout_s(value: bytes) -> float:
     try:
-        timeout_ms = float(value)
+        timeout_ms = math.nan if b"_" in value else float(value)
     except ValueError:
         timeout_ms = math.nan
     if not 0 < timeout_ms <= MAX_TIMEOUT_MS:
@@ -100,42 +104,6 @@ def _timeout_s(value: bytes) -> float:
             f"X-Request-Timeout-Ms must be above 0 and at most {MAX_TIMEOUT_MS}, got {given!r}"
         )
     return timeout_ms / 1000.0
-
-
-async def read_body(receive: Receive, head: Head, *, limit_bytes: int) -> bytes:
-    """Read a body within its bound in bytes and time.
-
-    Raises:
-        TooLarge: It is, or is announced as, longer than the limit.
-        SlowBody: It did not arrive in time.
-        ClientGone: The connection closed in the middle of it.
-    """
-    if head.length_bytes is not None and head.length_bytes > limit_bytes:
-        raise TooLarge(what="the body", size_bytes=head.length_bytes, limit_bytes=limit_bytes)
-    message = await receive()
-    if message["type"] == "http.request" and not message.get("more_body"):
-        body: bytes = message.get("body", b"")
-        if len(body) > limit_bytes:
-            raise TooLarge(what="the body", size_bytes=len(body), limit_bytes=limit_bytes)
-        return body
-    try:
-        async with asyncio.timeout(BODY_TIMEOUT_S):
-            return await _read_pieces(message, receive, limit_bytes)
-    except TimeoutError:
-        raise SlowBody(limit_s=BODY_TIMEOUT_S) from None
-
-
-async def _read_pieces(message: Message, receive: Receive, limit_bytes: int) -> bytes:
-    body = bytearray()
-    while True:
-        if message["type"] == "http.disconnect":
-            raise ClientGone
-        body += message.get("body", b"")
-        if len(body) > limit_bytes:
-            raise TooLarge(what="the body", size_bytes=len(body), limit_bytes=limit_bytes)
-        if not message.get("more_body"):
-            return bytes(body)
-        message = await receive()
 
 
 def problem_response(error: RequestError) -> Response:
@@ -152,7 +120,7 @@ def problem_response(error: RequestError) -> Response:
         headers.append((b"retry-after-ms", str(math.ceil(error.retry_after_s * 1000)).encode()))
     elif isinstance(error, MethodNotAllowed):
         headers.append((b"allow", error.allowed.encode()))
-    elif isinstance(error, (TooLarge, SlowBody)):
+    if isinstance(error, (TooLarge, TooManyBodies, SlowBody)):
         headers.append((b"connection", b"close"))  # the rest of the body is not waited for
     return Response(PROBLEMS[error.code].status, msgspec.json.encode(problem_value(error)), tuple(headers))
 

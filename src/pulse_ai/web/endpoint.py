@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from pulse_ai.core import InvalidInput, Manifest, RequestError, checker_type
+from pulse_ai.core import BadFrame, InvalidInput, Manifest, ModelError, RequestError, checker_type
 from pulse_ai.port import decode_value, encode_value, to_plain
 from pulse_ai.serving import OpenServing
 from pulse_ai.web.problems import PROBLEMS, BadJson, problem_value
@@ -40,7 +40,7 @@ class ModelEndpoint:
         Raises:
             RequestError: Of any kind.
         """
-        return _to_json.encode(decode_value(await self._engine.infer(self._read(body), timeout_s=timeout_s)))
+        return self._write(await self._engine.infer(self._read(body), timeout_s=timeout_s))
 
     async def answer_batch(self, body: bytes, timeout_s: float | None) -> bytes:
         """Return the JSON of the answers to a list of items, each with a status of its own.
@@ -66,7 +66,7 @@ class ModelEndpoint:
     async def _outcome(self, item: msgspec.Raw, timeout_s: float | None) -> dict[str, Any]:
         try:
             value = await self._engine.infer(self._read(item), timeout_s=timeout_s)
-            return {"status": 200, "value": decode_value(value)}
+            return {"status": 200, "value": msgspec.Raw(self._write(value))}
         except RequestError as error:
             return {"status": PROBLEMS[error.code].status, "error": problem_value(error)}
 
@@ -96,6 +96,13 @@ class ModelEndpoint:
             raise self._count(BadJson(f"the body is not JSON: {error}")) from error
         except TypeError as error:  # a number that no wire format holds
             raise self._count(InvalidInput(str(error))) from error
+
+    def _write(self, answer: msgspec.Raw) -> bytes:
+        """Turn an answer into JSON."""
+        try:
+            return _to_json.encode(decode_value(answer))
+        except (BadFrame, NotImplementedError, TypeError, ValueError, RecursionError) as error:
+            raise self._count(ModelError(f"the answer has no JSON form: {error}")) from error
 
     def _count(self, error: RequestError) -> RequestError:
         self.turned_down[error.code] += 1

@@ -97,7 +97,7 @@ def _batch_operation(name: str, manifest: Manifest, item: Any, answer: Any) -> d
         "properties": {"results": {"type": "array", "items": one}},
     }
     operation = _operation(name, manifest, {"type": "array", "items": item, "minItems": 1}, results)
-    operation["operationId"] = f"{name}-batch"
+    operation["operationId"] = f"{name}/batch"
     operation["summary"] = f"Have {name} answer a list of items, each with a status of its own"
     return operation
 

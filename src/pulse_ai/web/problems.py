@@ -3,9 +3,12 @@
 __all__ = (
     "PROBLEMS",
     "BadJson",
+    "BadRequest",
+    "HeadTooLarge",
     "MethodNotAllowed",
     "ProblemKind",
     "SlowBody",
+    "TooManyBodies",
     "UnknownPath",
     "UnsupportedMediaType",
     "problem_value",
@@ -59,6 +62,34 @@ class SlowBody(RequestError):
         super().__init__(f"the body did not arrive within {limit_s:g} s")
 
 
+class TooManyBodies(Refused):
+    """So many bodies are arriving that no more fit into memory; this one was dropped, nothing was queued."""
+
+    code = "overloaded"
+
+    def __init__(self, *, held_bytes: int, limit_bytes: int) -> None:
+        text = f"too much is being sent at once ({held_bytes} of {limit_bytes} bytes)"
+        super().__init__(text, retry_after_s=1.0)
+
+
+class BadRequest(RequestError):
+    """What came is not HTTP; the connection is closed."""
+
+    code = "bad_request"
+
+    def __init__(self) -> None:
+        super().__init__("this is not a valid HTTP request")
+
+
+class HeadTooLarge(RequestError):
+    """The head of a request is over its bound; the connection is closed."""
+
+    code = "head_too_large"
+
+    def __init__(self, *, limit_bytes: int) -> None:
+        super().__init__(f"the request line and headers are over {limit_bytes} bytes; send less")
+
+
 class ProblemKind(NamedTuple):
     """What a code means over HTTP."""
 
@@ -68,6 +99,7 @@ class ProblemKind(NamedTuple):
 
 PROBLEMS: dict[str, ProblemKind] = {
     "bad_json": ProblemKind(400, "The body is not JSON"),
+    "bad_request": ProblemKind(400, "This is not HTTP"),
     "too_large": ProblemKind(413, "The request is too large"),
     "unsupported_media_type": ProblemKind(415, "The body is not announced as JSON"),
     "invalid_input": ProblemKind(422, "The input is not what the model takes"),
@@ -75,6 +107,7 @@ PROBLEMS: dict[str, ProblemKind] = {
     "unknown_path": ProblemKind(404, "There is nothing here"),
     "method_not_allowed": ProblemKind(405, "Wrong method"),
     "slow_body": ProblemKind(408, "The body came too slowly"),
+    "head_too_large": ProblemKind(431, "The head of the request is too large"),
     "overloaded": ProblemKind(429, "Too much is waiting"),
     "model_error": ProblemKind(500, "The model failed on this input"),
     "poisoned_input": ProblemKind(500, "This input ends the worker"),

@@ -5,10 +5,12 @@ __all__ = ("bind", "run_event_loop", "run_service")
 import asyncio
 import contextlib
 import errno
+import functools
 import logging
 import signal
 import socket
-from collections.abc import Callable, Coroutine, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Generator, Sequence
+from typing import Any, cast
 
 import uvicorn
 
@@ -20,13 +22,17 @@ from pulse_ai.web.protocol import OneWriteProtocol
 _log = logging.getLogger("pulse_ai.web")
 
 _BACKLOG = 2048
+_LAST_WRITES_S = 2  # once all is answered, clients may take so long to read it
+
+STUCK_S = 15.0
+"""A connection on which nothing moves is closed when it has been seen so twice, this many seconds apart."""
 
 
 class _Server(uvicorn.Server):
     """A uvicorn server that leaves signals to us: a drain comes before its own shutdown."""
 
     @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
+    def capture_signals(self) -> Generator[None]:
         yield
 
 
@@ -42,6 +48,9 @@ def bind(settings: WebSettings) -> socket.socket:
     try:
         sock.bind((settings.host, settings.port))
         sock.listen(_BACKLOG)
+    except (ValueError, TypeError) as error:  # a name that no resolver takes
+        sock.close()
+        raise TargetError(f"{settings.host!r} is not an address to listen on") from error
     except OSError as error:
         sock.close()
         where = f"{settings.host}:{settings.port}"
@@ -98,12 +107,18 @@ async def run_service(
         opened = {s.name: await stack.enter_async_context(s.open(wait=False)) for s in servings}
         on_open(opened)
         stack.enter_context(_stopping(stop))
-        server = _make_server(App(opened, settings), settings)
+        app = App(opened, settings)
+        server = _make_server(app, settings)
         http = asyncio.create_task(server.serve(sockets=[sock]), name="http")
+        closing_stuck = asyncio.create_task(_close_stuck_connections(server), name="close-stuck-connections")
         try:
             await _until_stopped(opened, stop, http, on_ready)
             await asyncio.gather(*(serving.drain(grace_s=settings.grace_s) for serving in opened.values()))
         finally:
+            closing_stuck.cancel()
+            for serving in opened.values():
+                serving.engine.close()  # after a drain there is nothing left; when cut short, answer the rest
+            app.close()
             server.should_exit = True
             await asyncio.wait({http})
 
@@ -133,10 +148,18 @@ async def _until_stopped(
         await asyncio.gather(stopping, ready, *pools, return_exceptions=True)
 
 
+async def _close_stuck_connections(server: _Server) -> None:
+    while True:
+        await asyncio.sleep(STUCK_S)
+        for connection in list(server.server_state.connections):
+            cast("OneWriteProtocol", connection).close_if_stuck()
+
+
 def _make_server(app: App, settings: WebSettings) -> _Server:
+    protocol: Any = functools.partial(OneWriteProtocol, max_body_bytes=settings.max_body_bytes)
     config = uvicorn.Config(
         app,
-        http=OneWriteProtocol,
+        http=protocol,
         ws="none",
         lifespan="off",
         log_config=None,
@@ -145,13 +168,14 @@ def _make_server(app: App, settings: WebSettings) -> _Server:
         server_header=False,
         date_header=False,
         timeout_keep_alive=75,
-        timeout_graceful_shutdown=max(1, round(settings.grace_s)),
+        log_level="error",  # a client that sends nonsense is no news
+        timeout_graceful_shutdown=_LAST_WRITES_S,
     )
     return _Server(config)
 
 
 @contextlib.contextmanager
-def _stopping(stop: asyncio.Event) -> Iterator[None]:
+def _stopping(stop: asyncio.Event) -> Generator[None]:
     """Have SIGTERM and SIGINT set the event; a second Ctrl-C cancels the task that made this.
 
     A second SIGTERM does nothing: process managers and shells send it twice without meaning anything by it.
