@@ -1,8 +1,9 @@
 """What a call costs in the process, in a thread and behind the port: ``python -m benchmarks.in_process_or_port``.
 
-Three ways to the same function, one call in flight at a time: called directly, through ``asyncio.to_thread``,
-and through ``Serving.open`` (a worker process). Two functions: one that does nothing, and a matrix product. The
-three ways take turns in every round, so a slow minute of the machine is shared by all of them.
+Ways to the same function: called directly, through ``asyncio.to_thread``, and through ``Serving.open`` (a worker
+process), with one call in flight at a time; and the worker process with 16 in flight, which share batches. Two
+functions: one that does nothing, and a matrix product. The ways take turns in every round, so a slow minute of
+the machine is shared by all of them.
 """
 
 __all__ = ("Multiply", "Nothing", "main")
@@ -24,8 +25,9 @@ import numpy as np
 from pulse_ai import Serving, Task
 
 _RESULTS = Path(__file__).parent / "results" / "in-process-or-port.json"
-_ROUNDS = 15
+_ROUNDS = 25
 _SIDE = 64
+_TOGETHER = 16
 
 
 class Nothing(Task):
@@ -66,11 +68,15 @@ async def measure(task: Task, item: object, *, calls: int) -> dict[str, dict[str
         async def port() -> object:
             return await serving.infer(item, timeout_s=10.0)
 
-        ways: dict[str, Call] = {"direct": direct, "thread": thread, "port": port}
+        async def ports() -> object:
+            return await asyncio.gather(*(port() for _ in range(_TOGETHER)))
+
+        ways: dict[str, Call] = {"direct": direct, "thread": thread, "port": port, "port of 16": ports}
         rounds: dict[str, list[float]] = {name: [] for name in ways}
         for number in range(_ROUNDS + 1):
             for name, call in ways.items():
-                took_us = await _mean_us(call, calls=calls)
+                at_once = _TOGETHER if call is ports else 1
+                took_us = await _mean_us(call, calls=calls // at_once) / at_once
                 if number:  # the first round warms up
                     rounds[name].append(took_us)
     return {name: _summary(values) for name, values in rounds.items()}
@@ -128,9 +134,10 @@ def main() -> None:
 
     with asyncio.Runner(loop_factory=new_event_loop) as runner:
         measured = runner.run(_measure_all(options.calls))
-    print(f"{'function':<14} {'direct':>10} {'thread':>10} {'port':>10}   median µs a call")
+    columns = ("direct", "thread", "port", "port of 16")
+    print("median µs a call".ljust(18) + "".join(f"{column:>12}" for column in columns))
     for name, ways in measured.items():
-        print(f"{name:<14} " + " ".join(f"{ways[way]['median_us']:>10.2f}" for way in ways))
+        print(name.ljust(18) + "".join(f"{ways[column]['median_us']:>12.2f}" for column in columns))
     options.out.parent.mkdir(parents=True, exist_ok=True)
     report = {**_facts(), "calls": options.calls, "measured": measured}
     options.out.write_bytes(msgspec.json.format(msgspec.json.encode(report), indent=2) + b"\n")
