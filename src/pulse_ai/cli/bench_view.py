@@ -2,13 +2,14 @@
 
 __all__ = ("LoadView", "draw_load", "draw_runs", "draw_suite")
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Self
 
 from rich import box
 from rich.console import Console
 from rich.live import Live
+from rich.markup import escape
 from rich.table import Table
 
 from pulse_ai.bench.load import LoadReport, Progress, tables
@@ -98,7 +99,7 @@ def _recent_cells(windows: Sequence[WindowCounts], window_s: float) -> list[str]
 
 def draw_load(console: Console, report: LoadReport) -> None:
     """Draw the report of a load run."""
-    console.print(f"[bold]{report.url}[/]  " + "; ".join(f"{k} {v}" for k, v in report.plan.items()))
+    console.print(_heading(report.url, report.plan))
     console.print(_table(tables.COUNT_HEAD, tables.count_rows(report)))
     console.print(_table(tables.LATENCY_HEAD, tables.latency_rows(report)))
     console.print(_table(tables.STATUS_HEAD, tables.status_rows(report)))
@@ -107,18 +108,18 @@ def draw_load(console: Console, report: LoadReport) -> None:
             note, style="yellow" if note == report.generator.text and report.generator.limited else "dim"
         )
     for judged in report.verdicts:
-        console.print("[green]yes[/]" if judged.holds else "[red]no[/] ", judged.text)
+        console.print("[green]yes[/]" if judged.holds else "[red]no[/] ", escape(judged.text))
 
 
 def draw_suite(console: Console, report: SuiteReport) -> None:
     """Draw the report of a suite."""
-    console.print(f"[bold]{report.name}[/]  " + "; ".join(f"{k} {v}" for k, v in report.settings.items()))
+    console.print(_heading(report.name, report.settings))
     for name in report.inputs:
         if name:
-            console.print(f"\ninput: [bold]{name}[/]")
+            console.print(f"\ninput: [bold]{escape(name)}[/]")
         console.print(_table(formats.scenario_head(report), formats.scenario_rows(report, name)))
         for line, row in zip(formats.comparison_lines(report, name), report.comparisons[name], strict=True):
-            console.print(line, style="" if row.significant else "dim")
+            console.print(escape(line), style="" if row.significant else "dim")
 
 
 def draw_runs(console: Console, runs: RunComparison) -> None:
@@ -136,5 +137,12 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
     for index, name in enumerate(head):
         table.add_column(name, justify="right" if index else "left", no_wrap=True)
     for row in rows:
-        table.add_row(*row)
+        table.add_row(*map(escape, row))
     return table
+
+
+def _heading(title: str, facts: Mapping[str, str]) -> str:
+    """Return the first line of a report, with what its user named kept from being read as markup."""
+    return f"[bold]{escape(title)}[/]  " + escape(
+        "; ".join(f"{name} {value}" for name, value in facts.items())
+    )

@@ -124,6 +124,7 @@ class _Run:
         self._links: set[Link] = set()
         self._no_links = asyncio.Event()
         self._opening: set[asyncio.Task[None]] = set()
+        self._closing = False
         self._stops = 0
         self._stopped_at_s = math.inf
         self._zero_s = 0.0
@@ -225,6 +226,8 @@ class _Run:
         self._flow.lost(link, self._now_s())
         if not self._links:
             self._no_links.set()
+        if not self._closing:
+            self._move()
 
     async def _keep_house(self, watch: Watch | None) -> None:
         """Give up what is overdue, fold and tell, until all is done."""
@@ -253,6 +256,7 @@ class _Run:
 
     async def _close(self) -> None:
         """Cut every connection, and wait until the loop has let go of them."""
+        self._closing = True
         self._no_links.clear()
         for link in self._links:
             link.cut()
