@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 from blockbuster import blockbuster_ctx
-
 from tests.web.kit import Make, Service
 
 

@@ -3,6 +3,7 @@
 import asyncio
 
 import pytest
+from tests.web.kit import JSON, Make, Service, until
 
 from pulse_ai.core import WebSettings
 from pulse_ai.web import App
@@ -10,7 +11,6 @@ from pulse_ai.web.asgi import ClientGone, Head
 from pulse_ai.web.bodies import Bodies
 from pulse_ai.web.problems import TooManyBodies
 from pulse_ai.web.watch import ClientWatch
-from tests.web.kit import JSON, Make, Service, until
 
 STRING = {"type": "string"}
 IMPATIENT = {"sweep_every_s": 0.001, "body_timeout_s": 0.003}
@@ -101,6 +101,12 @@ async def test_an_item_of_another_type_is_invalid_input(
     answered = await service.ask(body=body)
     assert (answered.status, answered.code) == (422, "invalid_input")
     assert service.engine.statistics().counters.admitted == 0
+
+
+@pytest.mark.parametrize("body", [b"}", b"1 trailing", b"[1", b'{"q": x}', b"[" * 100_000])
+async def test_what_is_neither_json_nor_of_the_type_is_bad_json(make_service: Make, body: bytes) -> None:
+    service = make_service(schema=STRING)
+    assert (await service.ask(body=body)).code == "bad_json"
 
 
 async def test_the_last_of_doubled_keys_counts(service: Service) -> None:

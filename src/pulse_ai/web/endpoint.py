@@ -14,6 +14,7 @@ from pulse_ai.serving import OpenServing
 from pulse_ai.web.problems import PROBLEMS, BadJson, problem_value
 
 _to_json = msgspec.json.Encoder(enc_hook=to_plain)
+_skim = msgspec.json.Decoder(msgspec.Raw)
 _split_list = msgspec.json.Decoder(list[msgspec.Raw])
 
 
@@ -74,7 +75,7 @@ class ModelEndpoint:
         try:
             items = _split_list.decode(body)
         except msgspec.ValidationError as error:
-            raise self._count(InvalidInput(f"expected a list of items: {error}")) from error
+            raise self._misfit(body, f"expected a list of items: {error}") from error
         except (msgspec.DecodeError, RecursionError) as error:
             raise self._count(BadJson(f"the body is not JSON: {error}")) from error
         limit = self.serving.settings.queue_limit_items
@@ -91,11 +92,19 @@ class ModelEndpoint:
         try:
             return encode_value(self._decoder.decode(body))
         except msgspec.ValidationError as error:
-            raise self._count(InvalidInput(str(error))) from error
+            raise self._misfit(body, str(error)) from error
         except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
             raise self._count(BadJson(f"the body is not JSON: {error}")) from error
         except TypeError as error:  # a number that no wire format holds
             raise self._count(InvalidInput(str(error))) from error
+
+    def _misfit(self, body: bytes | msgspec.Raw, why: str) -> RequestError:
+        """Tell JSON of another type from what only begins like it: a decoder stops at the first wrong byte."""
+        try:
+            _skim.decode(body)
+        except (msgspec.DecodeError, RecursionError) as error:
+            return self._count(BadJson(f"the body is not JSON: {error}"))
+        return self._count(InvalidInput(why))
 
     def _write(self, answer: msgspec.Raw) -> bytes:
         """Turn an answer into JSON."""

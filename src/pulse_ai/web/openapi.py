@@ -41,7 +41,7 @@ def openapi_document(manifests: Mapping[str, Manifest | None]) -> dict[str, Any]
     """Return an OpenAPI 3.1 document of the models; one that has not loaded yet takes and answers anything.
 
     Example:
-        >>> sorted(openapi_document({"sentiment": None})["paths"])[:2]
+        >>> [path for path in openapi_document({"sentiment": None})["paths"] if "api" in path][:2]
         ['/api/sentiment', '/api/sentiment/batch']
     """
     paths: dict[str, Any] = {}
