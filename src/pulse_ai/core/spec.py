@@ -110,8 +110,7 @@ def build_task(spec: TaskSpec) -> Task:
         return _construct(found, spec)
     if isinstance(found, Task):
         return found
-    kind: type = type(found)
-    what = "does not exist" if found is None else f"is a {kind.__name__}, not a Task"
+    what = "does not exist" if found is None else f"is a {found.__class__.__name__}, not a Task"
     raise LoadFailed(f"{name!r} in {origin!r} {what}")
 
 

@@ -1,18 +1,30 @@
 """From the items of a batch to one answer each: decode, predict, encode; a bad item touches no other."""
 
-__all__ = ("BatchAnswerer",)
+__all__ = ("BatchAnswerer", "log_traceback", "shorten_answers")
 
+import contextlib
 import traceback
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 import msgspec
 
-from pulse_ai.core import Failure, PulseError, Task, item_types
+from pulse_ai.core import Failure, LoadFailed, PulseError, Task, item_types
 from pulse_ai.port.messages import OK, Answer, Item
 from pulse_ai.port.values import encode_value, value_decoder
 
 _MAX_TEXT = 500  # characters of an error's text that travel; the whole of it goes to the log
+_ANSWER_OVERHEAD_BYTES = 64  # id, code and lengths round an encoded answer, with room to spare
+
+# Not errors of an item: the process is asked to end, or a person pressed Ctrl-C where the task runs inline.
+_ENDS_THE_PROCESS = (SystemExit, KeyboardInterrupt)
+
+
+class _Work(NamedTuple):
+    """Items that could be decoded, and their values."""
+
+    items: list[Item]
+    values: list[Any]
 
 
 class BatchAnswerer:
@@ -20,6 +32,9 @@ class BatchAnswerer:
 
     Args:
         task: A task whose ``load`` has run.
+
+    Raises:
+        LoadFailed: The hints of ``predict`` name a type that items cannot be read into.
 
     Example:
         >>> class Half(Task):
@@ -32,7 +47,11 @@ class BatchAnswerer:
 
     def __init__(self, task: Task) -> None:
         self._task = task
-        self._decoder = value_decoder(item_types(task).input)
+        kind = item_types(task).input
+        try:
+            self._decoder = value_decoder(kind)
+        except Exception as error:  # a hint is the user's code
+            raise LoadFailed(f"items of type {kind} cannot be read: {error}; use another type") from error
 
     def answer(self, items: Sequence[Item], *, max_answer_bytes: int) -> list[Answer]:
         """Return one answer for each item, in any order: a result, ``invalid_input`` or ``model_error``.
@@ -40,44 +59,95 @@ class BatchAnswerer:
         Args:
             items: The items of a batch.
             max_answer_bytes: An encoded result over this is answered as ``model_error``.
+
+        Raises:
+            SystemExit: The task asked to end the process.
+            KeyboardInterrupt: Somebody pressed Ctrl-C.
         """
         answers: list[Answer] = []
-        ids: list[int] = []
-        values: list[Any] = []
+        work = _Work([], [])
         for item in items:
             try:
-                values.append(self._decoder.decode(item.value))
-                ids.append(item.id)
+                work.values.append(self._decoder.decode(item.value))
+                work.items.append(item)
             except (msgspec.MsgspecError, PulseError, ValueError, RecursionError) as error:
-                answers.append(_refusal(item.id, "invalid_input", str(error)))
-        results = self._predict(values) if values else []
+                answers.append(_refusal(item.id, "invalid_input", error))
+            except Exception as error:  # noqa: BLE001 - a __post_init__ of the user's: anything can come
+                log_traceback()
+                answers.append(_refusal(item.id, "model_error", _named(error)))
+        results = self._predict(work) if work.items else []
         answers += [
-            _encode(item_id, value, max_answer_bytes) for item_id, value in zip(ids, results, strict=True)
+            _encode(item.id, value, max_answer_bytes) for item, value in zip(work.items, results, strict=True)
         ]
         return answers
 
     def take_counts(self) -> dict[str, int]:
         """Return what the task counted since the last call; nothing where its counting fails."""
         try:
-            return {str(name): int(count) for name, count in self._task.take_counts().items()}
+            counts = {str(name): int(count) for name, count in self._task.take_counts().items()}
+            if counts:
+                msgspec.msgpack.encode(counts)  # a number too large must not cost the answers
         except Exception:  # noqa: BLE001 - a broken counter must not cost an answer
-            traceback.print_exc()
+            log_traceback()
             return {}
+        return counts
 
-    def _predict(self, values: list[Any]) -> list[Any]:
+    def _predict(self, work: _Work) -> list[Any]:
         """Predict, and where that raises find the item that does by predicting in halves."""
+        expected = len(work.items)
         try:
-            results = list(self._task.predict(values))
-        except Exception as error:  # noqa: BLE001 - user code: anything can come
-            if len(values) == 1:
-                traceback.print_exc()
-                return [Failure(f"{type(error).__name__}: {error}")]
-            middle = len(values) // 2
-            return self._predict(values[:middle]) + self._predict(values[middle:])
-        if len(results) != len(values):
-            why = f"the task answered {len(results)} of {len(values)} items; predict must answer each"
-            return [Failure(why)] * len(values)
+            results = _as_list(self._task.predict(work.values))
+        except _ENDS_THE_PROCESS:
+            raise
+        except BaseException as error:  # noqa: BLE001 - user code: a panic in Rust is a BaseException
+            if expected == 1:
+                log_traceback()
+                return [Failure(_named(error))]
+            middle = expected // 2
+            return self._predict_again(work.items[:middle]) + self._predict_again(work.items[middle:])
+        if len(results) != expected:
+            why = f"the task answered {len(results)} of {expected} items; predict must answer each"
+            return [Failure(why)] * expected
         return results
+
+    def _predict_again(self, items: list[Item]) -> list[Any]:
+        """Predict from the bytes anew: the call that raised may have changed the values that it was given."""
+        try:
+            values = [self._decoder.decode(item.value) for item in items]
+        except Exception as error:  # noqa: BLE001 - they could be decoded the first time
+            return [Failure(_named(error))] * len(items)
+        return self._predict(_Work(items, values))
+
+
+def shorten_answers(answers: Sequence[Answer], *, frame_bytes: int) -> list[Answer]:
+    r"""Return answers that fit into one frame: results over an even share of it become ``model_error``.
+
+    Example:
+        >>> large = Answer(1, OK, msgspec.Raw(bytes(4000)))
+        >>> small = Answer(2, OK, msgspec.Raw(b"\x01"))
+        >>> [answer.code for answer in shorten_answers([large, small], frame_bytes=3000)]
+        ['model_error', 'ok']
+    """
+    share_bytes = max(frame_bytes // (2 * len(answers)) - _ANSWER_OVERHEAD_BYTES, 0)
+    why = f"the answers of this batch are over the frame limit of {frame_bytes} bytes together; answer with less"
+    small = why[:share_bytes]
+    return [
+        answer if len(answer.value) <= share_bytes else _refusal(answer.id, "model_error", small)
+        for answer in answers
+    ]
+
+
+def log_traceback() -> None:
+    """Print the error being handled to the log; nothing where the task closed its stderr."""
+    with contextlib.suppress(Exception):
+        traceback.print_exc()
+
+
+def _as_list(results: Any) -> list[Any]:
+    name = type(results).__name__
+    if isinstance(results, (str, bytes, Mapping, set, frozenset)):
+        raise TypeError(f"predict returned a {name}; it must return a list, one answer an item")
+    return list(results)  # type: ignore[reportUnknownArgumentType]
 
 
 def _encode(item_id: int, value: Any, max_answer_bytes: int) -> Answer:
@@ -85,13 +155,25 @@ def _encode(item_id: int, value: Any, max_answer_bytes: int) -> Answer:
         return _refusal(item_id, "model_error", value.why)
     try:
         encoded = encode_value(value)
-    except TypeError as error:
-        return _refusal(item_id, "model_error", f"the answer cannot be sent: {error}")
+    except Exception as error:  # noqa: BLE001 - an object of the user's: anything can come
+        return _refusal(item_id, "model_error", f"the answer cannot be sent: {_text(error)}")
     if len(encoded) > max_answer_bytes:
         why = f"the answer has {len(encoded)} bytes, over the limit of {max_answer_bytes}"
         return _refusal(item_id, "model_error", why)
     return Answer(item_id, OK, msgspec.Raw(encoded))
 
 
-def _refusal(item_id: int, code: str, why: str) -> Answer:
-    return Answer(item_id, code, msgspec.Raw(msgspec.msgpack.encode(why[:_MAX_TEXT])))
+def _refusal(item_id: int, code: str, why: object) -> Answer:
+    return Answer(item_id, code, msgspec.Raw(msgspec.msgpack.encode(_text(why)[:_MAX_TEXT])))
+
+
+def _named(error: BaseException) -> str:
+    return f"{type(error).__name__}: {_text(error)}"
+
+
+def _text(value: object) -> str:
+    """Return text that can travel: no lone surrogates, and never an error of its own."""
+    try:
+        return str(value).encode(errors="backslashreplace").decode()
+    except Exception:  # noqa: BLE001 - a __str__ of the user's
+        return f"a {type(value).__name__} that cannot be shown"

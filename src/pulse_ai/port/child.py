@@ -18,7 +18,9 @@ import time
 
 from pulse_ai.core import (
     PROTOCOL_VERSION,
+    FrameTooLarge,
     LoadFailed,
+    ProgressReport,
     PulseError,
     Task,
     TaskSpec,
@@ -26,7 +28,7 @@ from pulse_ai.core import (
     build_task,
     manifest_of,
 )
-from pulse_ai.port.answering import BatchAnswerer
+from pulse_ai.port.answering import BatchAnswerer, log_traceback, shorten_answers
 from pulse_ai.port.frames import FrameReader
 from pulse_ai.port.messages import (
     Batch,
@@ -58,6 +60,8 @@ class WorkerLoop:
 
     def __init__(self, sock: socket.socket) -> None:
         self._sock = sock
+        self._sending = threading.Lock()  # a download thread of the task may report progress
+        self._loading = True
         self._max_frame_bytes = _FIRST_FRAME_BYTES
         self._reader = FrameReader(max_frame_bytes=_FIRST_FRAME_BYTES)
 
@@ -65,11 +69,13 @@ class WorkerLoop:
         """Serve until SHUTDOWN or the end of the stream; return the exit code."""
         try:
             return self._serve()
-        except PulseError as error:
-            self._send(Fatal(type(error).__name__, str(error)))
-            return 1
         except (BrokenPipeError, ConnectionResetError):
             return 0  # the parent is gone
+        except PulseError as error:
+            log_traceback()  # before FATAL: the parent may end this process as soon as it has read that
+            with contextlib.suppress(OSError, PulseError):
+                self._send(Fatal(type(error).__name__, _sendable(str(error))))
+            return 1
 
     def _serve(self) -> int:
         hello = self._receive()
@@ -101,14 +107,21 @@ class WorkerLoop:
         return answerer
 
     def _report(self, fraction: float | None, text: str) -> None:
-        self._send(Progress(fraction, text))
+        progress = Progress(None if fraction is None else float(fraction), _sendable(str(text)))
+        with self._sending:
+            if self._loading:  # PROGRESS after READY would break the protocol
+                self._sock.sendall(encode_message(progress, max_frame_bytes=self._max_frame_bytes))
 
     def _answer(self, answerer: BatchAnswerer, batch: Batch) -> None:
         started_s = time.perf_counter()
-        answers = answerer.answer(
-            batch.items, max_answer_bytes=self._max_frame_bytes // (len(batch.items) + 1)
-        )
-        self._send(Result(batch.id, answers, time.perf_counter() - started_s, answerer.take_counts()))
+        answers = answerer.answer(batch.items, max_answer_bytes=self._max_frame_bytes)
+        result = Result(batch.id, answers, time.perf_counter() - started_s, answerer.take_counts())
+        try:
+            self._send(result)
+        except FrameTooLarge:  # each of them may go, but not all together; nothing was sent yet
+            result.answers = shorten_answers(answers, frame_bytes=self._max_frame_bytes)
+            result.counts = {}
+            self._send(result)
 
     def _receive(self) -> ParentMessage | None:
         """Wait for the next message; None means that the parent closed its side."""
@@ -121,24 +134,33 @@ class WorkerLoop:
         return decode_from_parent(frame)
 
     def _send(self, message: ChildMessage) -> None:
-        self._sock.sendall(encode_message(message, max_frame_bytes=self._max_frame_bytes))
+        frame = encode_message(message, max_frame_bytes=self._max_frame_bytes)
+        with self._sending:
+            if isinstance(message, (Ready, Fatal)):
+                self._loading = False
+            self._sock.sendall(frame)
 
 
-def _load_task(spec: TaskSpec, report: object) -> Task:
+def _load_task(spec: TaskSpec, report: ProgressReport) -> Task:
     """Build and load the task.
 
     Raises:
         LoadFailed: It could not be built, or its ``load`` raised; the traceback goes to the log.
     """
     task = build_task(spec)
-    task._on_progress = report  # type: ignore[assignment]  # noqa: SLF001 - our own base class
+    task._on_progress = report  # noqa: SLF001 - our own base class
     try:
         task.load()
     except PulseError:
         raise
-    except Exception as error:
+    except BaseException as error:  # a panic in Rust is a BaseException, and so is sys.exit
         raise LoadFailed(f"{type(task).__name__}.load failed: {type(error).__name__}: {error}") from error
     return task
+
+
+def _sendable(text: str) -> str:
+    """Return text without the lone surrogates that UTF-8 has no form for (file names can bring them)."""
+    return text.encode(errors="backslashreplace").decode()
 
 
 def _end_with_parent(parent_pid: int) -> None:
@@ -156,9 +178,21 @@ def main() -> None:
     _end_with_parent(parent_pid)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
     os.set_inheritable(fd, False)  # noqa: FBT003 - os takes it by position; programs the task starts must not hold the wire
-    code = WorkerLoop(socket.socket(fileno=fd)).run()
-    sys.stdout.flush()
-    sys.stderr.flush()
+    try:
+        code = WorkerLoop(socket.socket(fileno=fd)).run()
+    except SystemExit as error:  # the task's own
+        code = error.code if isinstance(error.code, int) else int(error.code is not None)
+    except BaseException:  # noqa: BLE001 - the outermost loop: it says why and ends
+        log_traceback()
+        code = 1
+    _end(code)
+
+
+def _end(code: int) -> None:
+    """End the process with this code, whatever the task left behind."""
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(Exception):  # the task may have closed it
+            stream.flush()
     if threading.active_count() > 1:
         os._exit(code)  # a thread of the task must not keep the process
     sys.exit(code)

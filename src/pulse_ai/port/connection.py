@@ -9,7 +9,7 @@ __all__ = ("State", "WorkerConnection")
 from collections.abc import Sequence
 from enum import Enum
 
-from pulse_ai.core import PROTOCOL_VERSION, BadFrame, TaskSpec, VersionMismatch
+from pulse_ai.core import PROTOCOL_VERSION, BadFrame, TaskSpec, VersionMismatch, WireError
 from pulse_ai.port.frames import FrameReader
 from pulse_ai.port.messages import (
     Batch,
@@ -58,6 +58,10 @@ _LEGAL: dict[tuple[State, type], State] = {
 class WorkerConnection:
     """Turns bytes from a worker into messages, and messages to it into bytes, in legal order only.
 
+    Attributes:
+        state: Where the connection is.
+        failed: How the worker broke the protocol, or None.
+
     Example:
         >>> connection = WorkerConnection(max_frame_bytes=1000)
         >>> connection.hello("echo", TaskSpec("shop:Echo"))[:5].hex()
@@ -71,6 +75,7 @@ class WorkerConnection:
         self._reader = FrameReader(max_frame_bytes=max_frame_bytes)
         self._expected: Batch | None = None
         self.state = State.NEW
+        self.failed: WireError | None = None
 
     def hello(self, name: str, task: TaskSpec | None) -> bytearray:
         """Return the first frame. Legal once, before anything else."""
@@ -94,15 +99,26 @@ class WorkerConnection:
     def receive(self, chunk: bytes) -> list[ChildMessage]:
         """Take bytes from the worker and return the messages that they complete.
 
+        Messages that came before a violation are returned, and ``failed`` is set.
+
         Raises:
-            WireError: The worker broke the protocol. The connection is ended and must be closed.
+            WireError: The worker broke the protocol and nothing came before that. ``failed`` is the same error,
+                and every later call raises it again. The connection is ended and must be closed.
         """
-        self._reader.feed(chunk)
         messages: list[ChildMessage] = []
-        while (frame := self._reader.next_frame()) is not None:
-            message = decode_from_child(frame)
-            self._check(message)
-            messages.append(message)
+        try:
+            if self.failed is not None:
+                raise self.failed
+            self._reader.feed(chunk)
+            while (frame := self._reader.next_frame()) is not None:
+                message = decode_from_child(frame)
+                self._check(message)
+                messages.append(message)
+        except WireError as error:
+            self.failed = error
+            self.state = State.ENDED
+            if not messages:
+                raise
         return messages
 
     def receive_eof(self) -> None:
@@ -112,7 +128,8 @@ class WorkerConnection:
             TruncatedStream: It did so in the middle of a frame.
         """
         self.state = State.ENDED
-        self._reader.feed_eof()
+        if self.failed is None:
+            self._reader.feed_eof()
 
     def _send(self, message: Hello | Batch | Ping | Shutdown) -> bytearray:
         after = _LEGAL.get((self.state, type(message)))
@@ -127,26 +144,19 @@ class WorkerConnection:
     def _check(self, message: ChildMessage) -> None:
         after = _LEGAL.get((self.state, type(message)))
         if after is None:
-            self._end(
-                BadFrame(f"{type(message).__name__} is not legal while the worker is {self.state.value}")
-            )
-        elif isinstance(message, Ready) and message.protocol != PROTOCOL_VERSION:
-            self._end(VersionMismatch(ours=PROTOCOL_VERSION, theirs=message.protocol))
-        elif isinstance(message, Result):
+            raise BadFrame(f"{type(message).__name__} is not legal while the worker is {self.state.value}")
+        if isinstance(message, Result):
             self._check_result(message)
-        if after is not None:
-            self.state = after
+        elif isinstance(message, Ready) and message.protocol != PROTOCOL_VERSION:
+            raise VersionMismatch(ours=PROTOCOL_VERSION, theirs=message.protocol)
+        self.state = after
 
     def _check_result(self, result: Result) -> None:
         batch = self._expected
         self._expected = None
         if batch is None or result.id != batch.id:
-            self._end(BadFrame(f"a result for batch {result.id} came, but another batch is out"))
-        elif {answer.id for answer in result.answers} != {item.id for item in batch.items} or len(
+            raise BadFrame(f"a result for batch {result.id} came, but another batch is out")
+        if {answer.id for answer in result.answers} != {item.id for item in batch.items} or len(
             result.answers
         ) != len(batch.items):
-            self._end(BadFrame(f"the result of batch {result.id} does not answer each of its items once"))
-
-    def _end(self, error: BadFrame | VersionMismatch) -> None:
-        self.state = State.ENDED
-        raise error
+            raise BadFrame(f"the result of batch {result.id} does not answer each of its items once")

@@ -7,14 +7,11 @@ import logging
 import random
 from typing import Protocol
 
-from pulse_ai.core import Manifest, PulseError, TaskSpec, WorkerLost, WorkerSettings
+from pulse_ai.core import Manifest, PulseError, TaskSpec, WireError, WorkerLost, WorkerSettings
 from pulse_ai.port.restart import Restart, RestartPolicy
 from pulse_ai.port.worker import Worker, WorkerEvents, open_worker
 
 _log = logging.getLogger("pulse_ai.supervisor")
-
-PING_EVERY_S = 5.0
-"""How often an idle worker is asked for a sign of life, in seconds; it has as long to give one."""
 
 
 class PoolEvents(WorkerEvents, Protocol):
@@ -77,23 +74,30 @@ class Supervisor:
                 slot, name=self._name, task=self._task, settings=self._settings, events=self._events
             ) as worker:
                 return worker, await self._watch(worker)
-        except OSError as error:
+        except (OSError, WireError) as error:
             return worker, WorkerLost(f"a worker could not be started: {error}")
 
     async def _watch(self, worker: Worker) -> PulseError:
         ended = asyncio.ensure_future(worker.wait_ended())
         try:
-            manifest = await worker.wait_ready()
-            self._events.worker_ready(worker, manifest)
-            nonce = 0
-            while not (await asyncio.wait({ended}, timeout=PING_EVERY_S))[0]:
-                nonce += 1
-                if worker.idle and not await worker.wait_life(nonce=nonce, limit_s=PING_EVERY_S):
-                    worker.kill()
-                    await ended
-                    return WorkerLost(f"worker {worker.pid} was idle and gave no sign of life; killed")
-            return ended.result()
-        except PulseError as error:
-            return error
+            try:
+                manifest = await worker.wait_ready()
+            except PulseError:
+                return await ended
+            if worker.idle:  # else it has ended in the same turn of the loop
+                self._events.worker_ready(worker, manifest)
+            await self._ping(worker, ended)
+            return await ended
         finally:
             ended.cancel()
+
+    async def _ping(self, worker: Worker, ended: asyncio.Future[PulseError]) -> None:
+        """Ask for a sign of life whenever the worker is idle, until it has ended."""
+        every_s = self._settings.ping_every_s
+        nonce = 0
+        while not (await asyncio.wait({ended}, timeout=every_s))[0]:
+            nonce += 1
+            if worker.idle and not await worker.wait_life(nonce=nonce, limit_s=every_s):
+                worker.give_up(
+                    WorkerLost(f"worker {worker.pid} was idle and gave no sign of life in {every_s:g} s")
+                )

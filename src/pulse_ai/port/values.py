@@ -21,7 +21,8 @@ from pulse_ai.core import BadFrame, is_array_type
 ARRAY_EXT = 1
 """The msgpack extension type of an array: ``[dtype, shape, bytes]`` in msgpack, C order."""
 
-_NUMBER_KINDS = "biufc"  # NumPy's kinds: bool, int, unsigned, float, complex. Objects and text stay out.
+_NUMBERS = frozenset(("b1", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f2", "f4", "f8", "c8", "c16"))
+_BYTE_ORDERS = frozenset("<>|")
 _MAX_DIMENSIONS = 32
 
 
@@ -33,15 +34,24 @@ def to_wire(value: Any) -> Any:
     """
     numpy = sys.modules.get("numpy")  # a value can only be NumPy's if somebody imported NumPy
     if numpy is not None and isinstance(value, numpy.ndarray):
-        if value.dtype.kind not in _NUMBER_KINDS:
-            raise NotImplementedError(f"an array of {value.dtype} cannot travel; use numbers or booleans")
+        if not _can_travel(value.dtype.str, value.ndim):
+            raise NotImplementedError(
+                f"an array of {value.dtype} with {value.ndim} dimensions cannot travel; "
+                f"use numbers or booleans of at most 16 bytes, and {_MAX_DIMENSIONS} dimensions at most"
+            )
         packed = (value.dtype.str, value.shape, numpy.ascontiguousarray(value).reshape(-1).view("u1").data)
         return msgspec.msgpack.Ext(ARRAY_EXT, msgspec.msgpack.encode(packed))
     if numpy is not None and isinstance(value, numpy.generic):
-        return value.item()
+        plain = value.item()
+        if not isinstance(plain, numpy.generic):  # a long double stays what it is
+            return plain
     raise NotImplementedError(
         f"a value of type {type(value).__name__} cannot travel; use plain values or arrays"
     )
+
+
+def _can_travel(dtype_text: str, dimensions: int) -> bool:
+    return dtype_text[:1] in _BYTE_ORDERS and dtype_text[1:] in _NUMBERS and dimensions <= _MAX_DIMENSIONS
 
 
 def array_from_wire(code: int, packed: memoryview) -> Any:
@@ -56,28 +66,33 @@ def array_from_wire(code: int, packed: memoryview) -> Any:
 
     try:
         dtype_text, shape, raw = msgspec.msgpack.decode(packed, type=tuple[str, list[int], memoryview])
-        dtype = np.dtype(dtype_text)
-    except (msgspec.MsgspecError, TypeError, ValueError, SyntaxError) as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise BadFrame(f"an array cannot be read: {error}") from error
-    if dtype.kind not in _NUMBER_KINDS or len(shape) > _MAX_DIMENSIONS or min(shape, default=0) < 0:
-        raise BadFrame(f"an array of {dtype_text} with shape {shape} cannot travel")
+    if not _can_travel(dtype_text, len(shape)) or min(shape, default=0) < 0:
+        raise BadFrame(f"an array of {dtype_text!r} with shape {shape} cannot travel")
+    dtype = np.dtype(dtype_text)
     if math.prod(shape) * dtype.itemsize != len(raw):
         raise BadFrame(f"an array of {dtype_text} with shape {shape} does not have {len(raw)} bytes")
-    return np.frombuffer(raw, dtype).reshape(shape)
+    try:
+        return np.frombuffer(raw, dtype).reshape(shape)
+    except (ValueError, OverflowError) as error:  # empty, but with a dimension that no machine has
+        raise BadFrame(f"an array of {dtype_text} cannot have the shape {shape}: {error}") from error
 
 
 def array_from_list(kind: type, value: Any) -> Any:
     """Make an array where a task's item is hinted as one and nested lists came (msgspec's ``dec_hook``).
 
     Raises:
-        ValueError: The lists are ragged or hold something else than numbers.
+        ValueError: The value is no list, or the lists are ragged or hold something else than numbers.
     """
     if not is_array_type(kind):
-        raise NotImplementedError(f"cannot make a {kind.__name__} from a {type(value).__name__}")
+        raise NotImplementedError(f"cannot make a {kind} from a {type(value).__name__}")
     import numpy as np
 
+    if type(value) is not list and not hasattr(value, "__array__"):
+        raise ValueError(f"expected an array or nested lists, got {type(value).__name__}")
     array = np.asarray(value)
-    if array.dtype.kind not in _NUMBER_KINDS:
+    if not _can_travel(array.dtype.str, array.ndim):
         raise ValueError("expected an array of numbers")
     return array
 
@@ -88,8 +103,8 @@ def to_plain(value: Any) -> Any:
     Raises:
         NotImplementedError: The value has no JSON form.
     """
-    if hasattr(value, "tolist"):
-        return value.tolist()
+    if hasattr(value, "tolist") and not isinstance(plain := value.tolist(), type(value)):
+        return plain
     raise NotImplementedError(f"a value of type {type(value).__name__} has no JSON form")
 
 

@@ -1,8 +1,7 @@
 """One worker process as the parent sees it: spawned, spoken to over a socket pair, drained, ended.
 
-The child inherits one end of a socket pair and nothing else of ours. Its stdout and stderr are pipes that are
-read into the log, so a library that prints can neither break the wire nor block. A worker has ended when
-its process has exited or its side of the wire has closed, whichever is seen first; the other then follows.
+The child inherits one end of a socket pair and nothing else of ours. A worker has ended when its process has
+exited or its side of the wire has closed, whichever is seen first; the other then follows, or is made to.
 """
 
 __all__ = ("Worker", "WorkerEvents", "open_worker")
@@ -10,12 +9,10 @@ __all__ = ("Worker", "WorkerEvents", "open_worker")
 import asyncio
 import contextlib
 import logging
-import os
-import signal
 import socket
 import sys
-from collections.abc import AsyncIterator, Sequence
-from typing import Protocol
+from collections.abc import AsyncGenerator, Sequence
+from typing import Protocol, cast
 
 from pulse_ai.core import (
     LoadFailed,
@@ -23,17 +20,18 @@ from pulse_ai.core import (
     PulseError,
     StartTimeout,
     TaskSpec,
+    TruncatedStream,
     WireError,
     WorkerLost,
     WorkerSettings,
 )
 from pulse_ai.port.connection import State, WorkerConnection
 from pulse_ai.port.messages import ChildMessage, Fatal, Item, Pong, Progress, Ready, Result
+from pulse_ai.port.process import WorkerProcess, describe_exit, open_process
 
 _log = logging.getLogger("pulse_ai.worker")
 
-_LINE_BYTES = 16 * 1024  # a longer line of output is logged in pieces
-_LAST_WORDS_S = 0.5  # after the process has exited, wait this long for the rest of the wire
+_LAST_WORDS_S = 0.5  # after the process has exited, wait this long for the rest of the wire, and the reverse
 _LOAD_ERRORS = frozenset({"LoadFailed", "TargetError", "VersionMismatch"})  # starting again would not help
 
 
@@ -73,11 +71,15 @@ class Worker(asyncio.Protocol):
         self._error: PulseError | None = None
         self._told_closed = False
         self._transport: asyncio.WriteTransport | None = None
-        self._process: asyncio.subprocess.Process | None = None
+        self._process: WorkerProcess | None = None
 
     def send_batch(self, batch_id: int, items: Sequence[Item]) -> None:
-        """Send a batch. The worker must be idle; it answers through ``WorkerEvents.worker_result``."""
-        self._write(self._connection.batch(batch_id, items))
+        """Send a batch. The worker must be idle; it answers through ``WorkerEvents.worker_result``.
+
+        A worker that has ended in this very turn of the loop gets nothing; ``worker_closed`` says so.
+        """
+        if self._connection.state is not State.ENDED:
+            self._write(self._connection.batch(batch_id, items))
 
     def ping(self, nonce: int) -> None:
         """Ask an idle worker for a sign of life; a busy one is left alone."""
@@ -91,15 +93,19 @@ class Worker(asyncio.Protocol):
 
     def kill(self) -> None:
         """Send SIGKILL to the worker and to whatever it started. Harmless once it has ended."""
-        if self._process is not None and self._process.returncode is None:
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(self._process.pid, signal.SIGKILL)
+        if self._process is not None:
+            self._process.kill()
+
+    def give_up(self, error: PulseError) -> None:
+        """Kill the worker for this reason; ``wait_ended`` returns it."""
+        self._fail(error)
+        self.kill()
 
     async def wait_ready(self) -> Manifest:
         """Wait until the worker has loaded.
 
         Raises:
-            StartTimeout: It was silent for longer than the start timeout; it is being killed.
+            StartTimeout: It was silent for longer than the start timeout, and is killed.
             PulseError: It ended before it was ready; the error says why.
         """
         while not self._ready.done():
@@ -108,7 +114,7 @@ class Worker(asyncio.Protocol):
                 async with asyncio.timeout(self._settings.start_timeout_s):
                     await self._sign_of_life.wait()
             except TimeoutError:
-                raise StartTimeout(limit_s=self._settings.start_timeout_s) from None
+                self.give_up(StartTimeout(limit_s=self._settings.start_timeout_s))
         return self._ready.result()
 
     async def wait_life(self, *, nonce: int, limit_s: float) -> bool:
@@ -122,76 +128,73 @@ class Worker(asyncio.Protocol):
 
     async def wait_ended(self) -> PulseError:
         """Wait until the worker has ended and return why. Kills what is left of it."""
-        process = self._started_process()
-        exited = asyncio.ensure_future(process.wait())
+        exited = asyncio.ensure_future(self._started_process().wait())
         try:
             await asyncio.wait({exited, self._closed}, return_when=asyncio.FIRST_COMPLETED)
-            if exited.done():
-                await asyncio.wait({self._closed}, timeout=_LAST_WORDS_S)
+            await asyncio.wait({exited, self._closed}, timeout=_LAST_WORDS_S)
+            stays = not exited.done()
             self.kill()
-            code = await exited
+            how = describe_exit(await exited)
         finally:
             exited.cancel()
-        return self._error or WorkerLost(f"worker {self.pid} {describe_exit(code)}")
+        if stays and self._error is None:
+            how = "closed the wire but did not end, and was killed"
+        if isinstance(self._error, TruncatedStream):
+            self._error = WorkerLost(f"worker {self.pid} {how}; {self._error}")
+        self._fail(
+            WorkerLost(f"worker {self.pid} {how}")
+        )  # the wire may be open: in a program that it started
+        assert self._error is not None  # noqa: S101 - _fail has just seen to it
+        return self._error
 
     async def close(self) -> None:
         """End the worker: SHUTDOWN and time to end by itself where it is idle, else SIGKILL at once."""
         process = self._started_process()
         try:
-            if process.returncode is None and self._connection.state in {State.IDLE, State.LOADING}:
+            if process.running and self.idle:
                 self._write(self._connection.shutdown())
                 async with asyncio.timeout(self._settings.stop_timeout_s):
                     await process.wait()
         except TimeoutError:
             _log.warning("worker %d did not end in %g s; killing it", self.pid, self._settings.stop_timeout_s)
         finally:
-            self.kill()
-            if self._transport is not None:
-                self._transport.abort()
+            process.kill()
 
-    async def start(self, command: Sequence[str], name: str, task: TaskSpec | None) -> None:
-        """Spawn the process, connect to it and send HELLO."""
-        ours, theirs = socket.socketpair()
-        with theirs:
-            ours.setblocking(False)  # noqa: FBT003 - socket takes it by position
-            self._process = await asyncio.create_subprocess_exec(
-                *command,
-                str(theirs.fileno()),
-                str(os.getpid()),
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=asyncio.subprocess.STDOUT,
-                pass_fds=(theirs.fileno(),),
-                start_new_session=True,
-            )
-        self.pid = self._process.pid
+    async def connect(self, ours: socket.socket, name: str, task: TaskSpec | None) -> None:
+        """Take our end of the wire and write HELLO to it."""
         loop = asyncio.get_running_loop()
-        self._transport, _ = await loop.create_unix_connection(lambda: self, sock=ours)  # type: ignore[assignment]
+        await loop.create_unix_connection(lambda: self, sock=ours)
         self._write(self._connection.hello(name, task))
 
-    async def drain_output(self) -> None:
-        """Log what the process prints, line by line, until it closes its output."""
-        output = self._started_process().stdout
-        assert output is not None  # noqa: S101 - it was opened as a pipe
-        rest = b""
-        while chunk := await output.read(_LINE_BYTES):
-            *lines, rest = (rest + chunk).split(b"\n")
-            for line in [*lines, rest] if len(rest) >= _LINE_BYTES else lines:
-                self._log_line(line)
-            rest = b"" if len(rest) >= _LINE_BYTES else rest
-        self._log_line(rest)
+    def attach(self, process: WorkerProcess) -> None:
+        """Take the process at the other end of the wire."""
+        self._process = process
+        self.pid = process.pid
+
+    async def hang_up(self) -> None:
+        """Close our end of the wire."""
+        self._told_closed = self._told_closed or self._process is None  # nobody has seen this worker yet
+        if self._transport is not None:
+            self._transport.abort()
+            await asyncio.wait({self._closed}, timeout=_LAST_WORDS_S)
 
     # What asyncio calls.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Take the open wire."""
+        self._transport = cast("asyncio.WriteTransport", transport)
 
     def data_received(self, data: bytes) -> None:
         """Take bytes of the wire; a broken protocol ends the worker."""
         try:
             messages = self._connection.receive(data)
         except WireError as error:
-            self._fail(error)
+            self.give_up(error)
             return
         for message in messages:
             self._handle(message)
+        if self._connection.failed is not None:
+            self.give_up(self._connection.failed)
 
     def eof_received(self) -> None:
         """Take the end of the wire."""
@@ -244,28 +247,9 @@ class Worker(asyncio.Protocol):
         assert self._transport is not None  # noqa: S101 - open_worker connects before it hands the worker out
         self._transport.write(frame)
 
-    def _started_process(self) -> asyncio.subprocess.Process:
+    def _started_process(self) -> WorkerProcess:
         assert self._process is not None  # noqa: S101 - open_worker starts before it hands the worker out
         return self._process
-
-    def _log_line(self, line: bytes) -> None:
-        if line:
-            _log.info("[%d] %s", self.pid, line.decode(errors="replace"))
-
-
-def describe_exit(code: int) -> str:
-    """Say in words how a process ended.
-
-    Example:
-        >>> describe_exit(-11)
-        'was killed by SIGSEGV'
-    """
-    if code >= 0:
-        return f"exited with code {code}"
-    try:
-        return f"was killed by {signal.Signals(-code).name}"
-    except ValueError:
-        return f"was killed by signal {-code}"
 
 
 def worker_command() -> tuple[str, ...]:
@@ -276,19 +260,23 @@ def worker_command() -> tuple[str, ...]:
 @contextlib.asynccontextmanager
 async def open_worker(
     slot: int, *, name: str, task: TaskSpec | None, settings: WorkerSettings, events: WorkerEvents
-) -> AsyncIterator[Worker]:
+) -> AsyncGenerator[Worker]:
     """Run one worker process for as long as the block lasts; afterwards it has ended.
 
     Raises:
         OSError: The process could not be started at all.
+        FrameTooLarge: The task's spec does not fit into a frame.
     """
     worker = Worker(slot, settings, events)
-    await worker.start(worker_command(), name, task)
-    async with asyncio.TaskGroup() as group:
-        draining = group.create_task(worker.drain_output())
-        try:
-            yield worker
-        finally:
-            await worker.close()
-            await asyncio.wait({draining}, timeout=_LAST_WORDS_S)
-            draining.cancel()
+    ours, theirs = socket.socketpair()
+    async with contextlib.AsyncExitStack() as stack:
+        with theirs:
+            stack.callback(ours.close)
+            stack.push_async_callback(worker.hang_up)
+            await worker.connect(ours, name, task)
+            process = await stack.enter_async_context(
+                open_process(settings.command or worker_command(), wire_fd=theirs.fileno())
+            )
+        worker.attach(process)
+        stack.push_async_callback(worker.close)
+        yield worker

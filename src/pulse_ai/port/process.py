@@ -1,0 +1,150 @@
+"""One child process in a session of its own: started with one end of the wire, watched, killed, and reaped.
+
+Its stdout and stderr are one pipe that is read into the log, so a program that prints can neither break the
+wire nor block. The pipe is ours and not asyncio's: with a pipe of its own, asyncio does not report the end of a
+process before the pipe is closed, and a program that the process started may hold it for ever.
+"""
+
+__all__ = ("WorkerProcess", "describe_exit", "open_process")
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+from collections.abc import AsyncGenerator, Sequence
+
+_log = logging.getLogger("pulse_ai.worker")
+
+_LINE_BYTES = 16 * 1024  # a longer line of output is logged in pieces
+_CLOSING_S = 1.0  # how long the rest of the output, and the kernel, may take after SIGKILL
+
+
+class WorkerProcess:
+    """A running process and whatever it starts. Made by ``open_process`` only.
+
+    Attributes:
+        pid: Its process id, and the number of its process group.
+    """
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self.pid = process.pid
+        self._process = process
+        self._swept = False
+
+    @property
+    def running(self) -> bool:
+        """Whether it was not yet seen to end."""
+        return self._process.returncode is None
+
+    def kill(self) -> None:
+        """Send SIGKILL to the process and to whatever it started. Harmless once all of that has ended."""
+        if self._swept:
+            return  # the number may be somebody else's by now
+        self._swept = not self.running
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.pid, signal.SIGKILL)
+
+    async def wait(self) -> int:
+        """Wait until it has ended and return its exit code; minus the signal's number where one ended it."""
+        code = await self._process.wait()
+        self.kill()  # a program that it started may hold the wire
+        return code
+
+
+@contextlib.asynccontextmanager
+async def open_process(command: Sequence[str], *, wire_fd: int) -> AsyncGenerator[WorkerProcess]:
+    """Run a process for as long as the block lasts; afterwards it and whatever it started are gone.
+
+    Args:
+        command: The program and its arguments; ``wire_fd`` and our own pid are added.
+        wire_fd: The descriptor that it inherits, the only one besides stdin, stdout and stderr.
+
+    Raises:
+        OSError: The process could not be started.
+    """
+    reading, writing = os.pipe()
+    output = _OutputLog()
+    with open(writing, "wb", buffering=0) as theirs:  # noqa: ASYNC230, PTH123 - a pipe does not block here
+        transport, _ = await asyncio.get_running_loop().connect_read_pipe(
+            lambda: output,
+            open(reading, "rb", buffering=0),  # noqa: ASYNC230, PTH123, SIM115 - the transport closes it
+        )
+        try:
+            started = await asyncio.create_subprocess_exec(
+                *command,
+                str(wire_fd),
+                str(os.getpid()),
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=theirs,
+                stderr=asyncio.subprocess.STDOUT,
+                pass_fds=(wire_fd,),
+                start_new_session=True,
+            )
+        except BaseException:
+            transport.close()
+            raise
+    process = WorkerProcess(started)
+    output.pid = process.pid
+    try:
+        yield process
+    finally:
+        process.kill()
+        try:
+            async with asyncio.timeout(_CLOSING_S):
+                await process.wait()
+                await output.closed.wait()
+        except TimeoutError:
+            _log.warning("worker %d or its output is still there %g s after SIGKILL", process.pid, _CLOSING_S)
+        finally:
+            transport.close()
+            await asyncio.sleep(0)  # the loop closes the pipe in its next turn
+
+
+class _OutputLog(asyncio.Protocol):
+    """Logs what comes through a pipe, line by line; holds at most one line's bound of it.
+
+    Attributes:
+        pid: Whose output it is.
+        closed: Set when nothing more will come.
+    """
+
+    def __init__(self) -> None:
+        self.pid = 0
+        self.closed = asyncio.Event()
+        self._rest = b""
+
+    def data_received(self, data: bytes) -> None:
+        """Log the whole lines, and a line that is too long in pieces."""
+        *lines, rest = (self._rest + data).split(b"\n")
+        for line in lines:
+            self._log_pieces(line)
+        whole_bytes = len(rest) - len(rest) % _LINE_BYTES
+        self._log_pieces(rest[:whole_bytes])
+        self._rest = rest[whole_bytes:]
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Log what is left."""
+        self._log_pieces(self._rest)
+        self._rest = b""
+        self.closed.set()
+
+    def _log_pieces(self, line: bytes) -> None:
+        for start in range(0, len(line), _LINE_BYTES):
+            piece = line[start : start + _LINE_BYTES]
+            _log.info("[%d] %s", self.pid, piece.decode(errors="replace"))
+
+
+def describe_exit(code: int) -> str:
+    """Say in words how a process ended.
+
+    Example:
+        >>> describe_exit(-11)
+        'was killed by SIGSEGV'
+    """
+    if code >= 0:
+        return f"exited with code {code}"
+    try:
+        return f"was killed by {signal.Signals(-code).name}"
+    except ValueError:
+        return f"was killed by signal {-code}"
