@@ -160,6 +160,7 @@ def _make_server(app: App, settings: WebSettings) -> _Server:
     config = uvicorn.Config(
         app,
         http=protocol,
+        interface="asgi3",
         ws="none",
         lifespan="off",
         log_config=None,
