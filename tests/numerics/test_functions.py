@@ -23,8 +23,8 @@ def test_normalize_gives_mean_0_and_deviation_1(compiler: Any) -> None:
         np.testing.assert_array_equal(numerics.normalize(np.ones(3, np.float32), epsilon=1e-6), np.zeros(3))
 
 
-@pytest.mark.parametrize("correction", [0, 1])
-def test_standard_deviation_is_numpys(compiler: Any, correction: int) -> None:
+@pytest.mark.parametrize("correction", [0.0, 1.0])
+def test_standard_deviation_is_numpys(compiler: Any, correction: float) -> None:
     with using_compiler(compiler):
         answer = numerics.standard_deviation(X, axis=1, correction=correction, keepdims=True)
         np.testing.assert_allclose(answer, X.std(axis=1, ddof=correction, keepdims=True), rtol=1e-6)

@@ -185,4 +185,4 @@ def _padded(leaf: Any, expected: Template, sizes: Mapping[str, int]) -> NumpyArr
 
 def _cut(array: NumpyArray, names: Mapping[int, str], sizes: Mapping[str, int]) -> NumpyArray:
     cuts = tuple(slice(sizes[names[axis]]) if axis in names else slice(None) for axis in range(array.ndim))
-    return array[cuts]
+    return np.asarray(array[cuts])

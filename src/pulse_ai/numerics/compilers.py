@@ -146,9 +146,10 @@ def using_compiler(compiler: CompilerName) -> Generator[None]:
         ValueError: There is no such compiler.
 
     Example:
+        >>> import numpy as np
         >>> from pulse_ai.numerics import softmax
         >>> with using_compiler("evaluator"):
-        ...     softmax([0.0, 0.0])
+        ...     softmax(np.zeros(2))
         array([0.5, 0.5], dtype=float32)
     """
     checked(compiler)

@@ -4,7 +4,7 @@ __all__ = ("Executable", "Job", "Maker", "as_defn")
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol, cast
+from typing import Any, Protocol, cast, runtime_checkable
 
 import numpy as np
 
@@ -56,6 +56,7 @@ class Executable:
         return f"<executable {self.name}({shown}) by {self.compiler}>"
 
 
+@runtime_checkable
 class Maker(Protocol):
     """What makes executables of one function for given sizes: by compiling it, or from a saved file."""
 

@@ -36,7 +36,7 @@ def matmul(a: Num[Array, "*any k"], b: Num[Array, "..."]) -> Num[Array, "..."]:
 
 @defn
 def standard_deviation(
-    x: Num[Array, "..."], *, axis: Axis = None, correction: float = 0, keepdims: bool = False
+    x: Num[Array, "..."], *, axis: Axis = None, correction: float = 0.0, keepdims: bool = False
 ) -> Float[Array, "..."]:
     """Return the square root of the mean squared distance from the mean.
 

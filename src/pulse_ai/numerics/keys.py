@@ -93,7 +93,7 @@ def _uniform(key: NumpyArray, shape: Shape, low: float, high: float) -> NumpyArr
     fraction = (threefry.bits(key, shape) >> np.uint32(9)) | np.uint32(0x3F800000)
     ones = np.asarray(fraction).view(np.float32) - np.float32(1)
     least, most = np.float32(low), np.float32(high)
-    return np.maximum(least, ones * (most - least) + least)
+    return np.asarray(np.maximum(least, ones * (most - least) + least))
 
 
 def normal(key: UInt32[Array, "2"], shape: Shape = ()) -> Float[Array, "..."]:

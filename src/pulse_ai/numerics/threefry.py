@@ -40,7 +40,7 @@ def scramble(key: NumpyArray, high: NumpyArray, low: NumpyArray) -> tuple[NumpyA
 
 def _counters(shape: tuple[int, ...]) -> tuple[NumpyArray, NumpyArray]:
     numbers = np.arange(int(np.prod(shape)), dtype=np.uint64).reshape(shape)
-    return (numbers >> np.uint64(32)).astype(np.uint32), numbers.astype(np.uint32)
+    return np.asarray(numbers >> np.uint64(32), np.uint32), np.asarray(numbers, np.uint32)
 
 
 def split(key: NumpyArray, count: int) -> NumpyArray:
@@ -58,4 +58,4 @@ def bits(key: NumpyArray, shape: tuple[int, ...]) -> NumpyArray:
     """Return 32 random bits for each element, uint32."""
     with np.errstate(over="ignore"):
         one, two = scramble(key, *_counters(shape))
-    return one ^ two
+    return np.asarray(one ^ two)
