@@ -13,13 +13,14 @@ import asyncio
 import contextlib
 import json
 import multiprocessing
+import os
 import statistics
 from collections.abc import Generator
 from typing import Any
 
 import msgspec
 
-from benchmarks.noop import RESULTS, drive
+from benchmarks.noop import RESULTS, drive, quietness
 from pulse_ai.bench import load
 from pulse_ai.bench.machine import this_machine
 
@@ -127,7 +128,7 @@ def measure(*, rounds: int, seconds: float) -> dict[str, list[float]]:
     return found
 
 
-def to_markdown(found: dict[str, list[float]], command: str) -> str:
+def to_markdown(found: dict[str, list[float]], command: str, load_before: float) -> str:
     """Return the medians, and the range, as a table."""
     rows = "\n".join(
         f"| {name} | {statistics.median(values):,.5g} | {min(values):,.5g} to {max(values):,.5g} |"
@@ -135,7 +136,7 @@ def to_markdown(found: dict[str, list[float]], command: str) -> str:
     )
     return (
         f"# The load generator\n\n`pulse bench load` and `wrk -t1`, {CONNECTIONS} connections, taking turns.\n\n"
-        f"| figure | median | range |\n|---|---:|---:|\n{rows}\n\nMeasured on {this_machine().line()}.\n\n`{command}`\n"
+        f"| figure | median | range |\n|---|---:|---:|\n{rows}\n\nMeasured on {this_machine().line()}. {quietness(load_before)}\n\n`{command}`\n"
     )
 
 
@@ -144,13 +145,19 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=4.0)
     given = parser.parse_args()
+    load_before = os.getloadavg()[0]
     found = measure(rounds=given.rounds, seconds=given.seconds)
     command = f"python -m benchmarks.generator --rounds {given.rounds} --seconds {given.seconds:g}"
-    result = {"command": command, "machine": msgspec.to_builtins(this_machine()), "figures": found}
+    result = {
+        "command": command,
+        "load_before": load_before,
+        "machine": msgspec.to_builtins(this_machine()),
+        "figures": found,
+    }
     RESULTS.mkdir(parents=True, exist_ok=True)
     (RESULTS / "generator.json").write_text(json.dumps(result, indent=1) + "\n", "utf-8")
-    (RESULTS / "generator.md").write_text(to_markdown(found, command), "utf-8")
-    print(to_markdown(found, command))
+    (RESULTS / "generator.md").write_text(to_markdown(found, command, load_before), "utf-8")
+    print(to_markdown(found, command, load_before))
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ Writes ``benchmarks/results/noop.json`` and ``noop.md``.
 
 import argparse
 import json
+import os
 import re
 import statistics
 import subprocess
@@ -105,7 +106,18 @@ def measure(names: Sequence[str], *, rounds: int, seconds: float) -> dict[str, F
     return figures
 
 
-def to_markdown(figures: dict[str, Figures], command: str) -> str:
+def quietness(load_before: float) -> str:
+    """Return a sentence on how busy the machine was before a measurement began."""
+    cores = this_machine().cores
+    if load_before < 0.25 * cores:
+        return f"The machine was quiet before (load average {load_before:.1f})."
+    return (
+        f"**The machine was not quiet: its load average was {load_before:.1f} on {cores} cores before the run. "
+        "Compare the servers with each other, and measure again for figures.**"
+    )
+
+
+def to_markdown(figures: dict[str, Figures], command: str, load_before: float) -> str:
     """Return the medians as a table."""
     head = "| server | settings |" + "".join(
         f" c={c}, req/s | p50, ms | p99, ms | not 2xx |" for c in CONNECTIONS
@@ -124,7 +136,7 @@ def to_markdown(figures: dict[str, Figures], command: str) -> str:
     table = "\n".join(lines)
     return (
         "# A no-op through the whole path\n\nHTTP JSON in, worker process, JSON out; `wrk -t1`, medians of "
-        f"alternating rounds.\n\n{table}\n\nMeasured on {this_machine().line()}.\n\n`{command}`\n"
+        f"alternating rounds.\n\n{table}\n\nMeasured on {this_machine().line()}. {quietness(load_before)}\n\n`{command}`\n"
     )
 
 
@@ -135,6 +147,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=5.0)
     parser.add_argument("--out", type=Path, default=RESULTS / "noop.json")
     given = parser.parse_args()
+    load_before = os.getloadavg()[0]
     figures = measure(given.peers, rounds=given.rounds, seconds=given.seconds)
     names = " ".join(f'"{name}"' if " " in name else name for name in given.peers)
     command = f"python -m benchmarks.noop --rounds {given.rounds} --seconds {given.seconds:g} {names}"
@@ -142,12 +155,13 @@ def main() -> None:
     result = {
         "command": command,
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+        "load_before": load_before,
         "machine": msgspec.to_builtins(this_machine()),
         "servers": msgspec.to_builtins(figures, str_keys=True),
     }
     given.out.write_text(json.dumps(result, indent=1) + "\n", "utf-8")
-    given.out.with_suffix(".md").write_text(to_markdown(figures, command), "utf-8")
-    print(to_markdown(figures, command))
+    given.out.with_suffix(".md").write_text(to_markdown(figures, command, load_before), "utf-8")
+    print(to_markdown(figures, command, load_before))
 
 
 if __name__ == "__main__":
