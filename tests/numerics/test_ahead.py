@@ -147,7 +147,10 @@ def test_one_bucket_alone_is_sliced_too(compiler: Any) -> None:
 
 
 @needs_xla
-def test_warm_compiles_every_bucket() -> None:
+def test_warm_compiles_every_bucket_without_a_warning() -> None:
+    many = compile(lambda x: x + 1.0, (template("n"),), buckets=Buckets(n=tuple(range(1, 13))))
+    assert isinstance(many, Bucketed)
+    assert len(list(many.warm())) == 12
     found = bucketed("xla")
     assert [sizes for sizes, _ in found.warm()] == list(found.buckets)
     assert len(found.compiled) == 6

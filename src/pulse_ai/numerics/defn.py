@@ -119,6 +119,10 @@ class Defn(Generic[Arguments, Answer]):
         """Return how often the function was compiled, and what tracing it took."""
         return self._history.statistics()
 
+    def without_warning(self) -> "Defn[Arguments, Answer]":
+        """Return the same function, which does not warn however often it is compiled; it counts anew."""
+        return Defn(self._function, compiler=self._compiler, recompile_limit=0, written=self._written)
+
     def text_for(self, *arguments: Any, **options: Any) -> str:
         """Return the StableHLO text that would be compiled for these arguments, or templates of them."""
         return str(self.staged().lower(*arguments, **options).as_text())

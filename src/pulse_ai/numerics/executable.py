@@ -156,8 +156,9 @@ class Job:
 
 
 def as_defn(function: Callable[..., Any]) -> Defn[..., Any]:
-    """Return a function as a ``defn``."""
-    return cast("Defn[..., Any]", function) if isinstance(function, Defn) else jit(function)
+    """Return a function as a ``defn`` that may be compiled for many shapes: each is asked for."""
+    given = cast("Defn[..., Any]", function) if isinstance(function, Defn) else jit(function)
+    return given.without_warning()
 
 
 def _struct(leaf: Template) -> Any:
