@@ -37,7 +37,9 @@ def item_types(task: Task | type[Task]) -> ItemTypes:
         ItemTypes(input=<class 'str'>, output=<class 'int'>)
     """
     predict = task.predict
-    names = [p.name for p in inspect.signature(predict).parameters.values() if p.name != "self"]
+    names = list(inspect.signature(predict).parameters)
+    if isinstance(task, type) and inspect.isfunction(inspect.getattr_static(task, "predict")):
+        names = names[1:]  # a method that is not bound yet begins with self, whatever that is called
     try:
         hints = get_type_hints(predict, include_extras=True)
     except Exception as error:  # a hint in quotes is code of the user's
@@ -49,9 +51,7 @@ def item_types(task: Task | type[Task]) -> ItemTypes:
 
 
 def _element(hint: Any, what: str) -> Any:
-    if hint is Any:
-        return Any
-    if hint is list:
+    if hint is Any or hint is list or hint is Sequence:
         return Any
     if get_origin(hint) in {list, Sequence}:
         return next(iter(get_args(hint)), Any)

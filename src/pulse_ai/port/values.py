@@ -12,7 +12,7 @@ __all__ = (
 
 import math
 import sys
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 
@@ -91,7 +91,7 @@ def array_from_list(kind: type, value: Any) -> Any:
 
     if type(value) is not list and not hasattr(value, "__array__"):
         raise ValueError(f"expected an array or nested lists, got {type(value).__name__}")
-    array = np.asarray(value)
+    array: Any = np.asarray(cast("Any", value))
     if not _can_travel(array.dtype.str, array.ndim):
         raise ValueError("expected an array of numbers")
     return array
