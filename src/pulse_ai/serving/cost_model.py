@@ -1,19 +1,25 @@
 """How long a batch will take, learned from the batches before: ``a + b * items + c * bytes``.
 
-The three numbers are kept by recursive least squares with forgetting (Haykin, Adaptive Filter Theory, chapter
-on RLS): each batch moves them by the error that it showed, old batches fade. The spread round the line is kept
-as a running quantile of the error, moved up by a lot when an error is above it and down by a little when not,
-so that it settles where the wanted share of errors is below (Robbins and Monro, 1951).
+The three numbers are kept by recursive least squares in its random-walk form (Ljung, System Identification, on
+recursive estimation): each batch moves them by the error that it showed, and between batches their uncertainty
+grows by a little, so that they follow a model that changes. Growth stops at a bound, so that input which never
+varies in some direction (every batch of the same size) cannot blow the estimate up.
+
+The spread round the line is kept as a running quantile of the error, moved up by a lot when an error is above
+it and down by a little when not, so that it settles where the wanted share of errors is below (Robbins and
+Monro, 1951).
 """
 
 __all__ = ("CostModel",)
 
-_FORGETTING = 0.98  # a batch's weight halves every 34 batches
-_QUANTILE = 0.95
+_DRIFT = 1e-2  # growth of each number's variance for a batch, relative to the noise and size of its input
+_SIZE_WEIGHT = 0.05  # of the newest batch in the running mean square of items and bytes
+_LARGEST_VARIANCE = 1e3  # of a number, relative likewise; also where it begins
+_QUANTILE = 0.99
 _QUANTILE_STEP = 0.2  # of the mean absolute error, for each batch
-_BATCHES_TO_TRUST = 5
-_LARGEST_VARIANCE = 1e4  # of a coefficient, relative to the noise; keeps constant input from blowing it up
-_BYTES = 1.0 / 1024  # bytes are counted in KiB, so that the three inputs are of like size
+_BATCHES_TO_TRUST = 4
+_BYTES = 1.0 / 1024  # bytes are counted in KiB
+_LEAST_KIB_SQ = 1e-6  # a batch of a single byte
 
 
 class CostModel:
@@ -30,12 +36,13 @@ class CostModel:
         0.04
     """
 
-    __slots__ = ("_covariance", "_error_s", "_margin_s", "_weights", "batches")
+    __slots__ = ("_covariance", "_error_s", "_margin_s", "_sizes_sq", "_weights", "batches")
 
     def __init__(self) -> None:
         self.batches = 0
-        self._weights = [0.0, 0.0, 0.0]
-        self._covariance = [[_LARGEST_VARIANCE * (row == col) for col in range(3)] for row in range(3)]
+        self._weights = (0.0, 0.0, 0.0)
+        self._sizes_sq = (1.0, 1.0)
+        self._covariance = (_LARGEST_VARIANCE, 0.0, 0.0, _LARGEST_VARIANCE, 0.0, _LARGEST_VARIANCE)
         self._margin_s = 0.0
         self._error_s = 0.0
 
@@ -52,16 +59,16 @@ class CostModel:
 
     @property
     def margin_s(self) -> float:
-        """What is added to a prediction so that about 19 of 20 batches take less, in seconds."""
+        """What is added to a prediction so that about 99 of 100 batches take less, in seconds."""
         return self._margin_s
 
     def predict_s(self, *, items: int, cost_bytes: int) -> float:
         """Return how long a batch will take on average, in seconds, at least 0."""
-        weights = self._weights
-        return max(0.0, weights[0] + weights[1] * items + weights[2] * cost_bytes * _BYTES)
+        base_s, item_s, kib_s = self._weights
+        return base_s + item_s * items + kib_s * cost_bytes * _BYTES
 
     def predict_high_s(self, *, items: int, cost_bytes: int) -> float:
-        """Return a time that about 19 of 20 such batches stay under, in seconds."""
+        """Return a time that about 99 of 100 such batches stay under, in seconds."""
         return self.predict_s(items=items, cost_bytes=cost_bytes) + self._margin_s
 
     def batch_done(self, *, items: int, cost_bytes: int, took_s: float) -> None:
@@ -72,30 +79,69 @@ class CostModel:
             cost_bytes: Their encoded size.
             took_s: How long the worker had it, in seconds.
         """
-        inputs = (1.0, float(items), cost_bytes * _BYTES)
-        error_s = took_s - sum(w * x for w, x in zip(self._weights, inputs, strict=True))
+        kib = cost_bytes * _BYTES
+        base_s, item_s, kib_s = self._weights
+        error_s = took_s - (base_s + item_s * items + kib_s * kib)
         if self.batches >= _BATCHES_TO_TRUST:
             self._move_margin(error_s)
-        self._move_weights(inputs, error_s)
+        self._move_sizes(items, kib)
+        self._move_weights(items, kib, error_s)
         self.batches += 1
 
-    def _move_weights(self, inputs: tuple[float, float, float], error_s: float) -> None:
-        covariance = self._covariance
-        spread = [sum(c * x for c, x in zip(row, inputs, strict=True)) for row in covariance]
-        scale = _FORGETTING + sum(s * x for s, x in zip(spread, inputs, strict=True))
-        gain = [s / scale for s in spread]
-        self._weights = [w + g * error_s for w, g in zip(self._weights, gain, strict=True)]
-        self._covariance = [
-            [(covariance[row][col] - gain[row] * spread[col]) / _FORGETTING for col in range(3)]
-            for row in range(3)
-        ]
-        largest = max(self._covariance[index][index] for index in range(3))
-        if largest > _LARGEST_VARIANCE:
-            shrink = _LARGEST_VARIANCE / largest
-            self._covariance = [[value * shrink for value in row] for row in self._covariance]
+    def _move_sizes(self, items: int, kib: float) -> None:
+        """Keep the mean squares of the two inputs, so that no unit and no batch size makes one drift faster."""
+        items_sq, kib_sq = self._sizes_sq
+        weight = _SIZE_WEIGHT if self.batches else 1.0
+        items_sq += weight * (items * items - items_sq)
+        kib_sq += weight * (max(kib * kib, _LEAST_KIB_SQ) - kib_sq)
+        self._sizes_sq = (items_sq, kib_sq)
+        if not self.batches:
+            largest = _LARGEST_VARIANCE
+            self._covariance = (largest, 0.0, 0.0, largest / items_sq, 0.0, largest / kib_sq)
+
+    def _move_weights(self, items: int, kib: float, error_s: float) -> None:
+        """One step of the filter. Written out, for it runs with every batch: a loop takes six times as long."""
+        base_s, item_s, kib_s = self._weights
+        p00, p01, p02, p11, p12, p22 = self._covariance  # the upper triangle; it is symmetric
+        items_sq, kib_sq = self._sizes_sq
+        p00 += _DRIFT * (p00 < _LARGEST_VARIANCE)
+        p11 += _DRIFT / items_sq * (p11 * items_sq < _LARGEST_VARIANCE)
+        p22 += _DRIFT / kib_sq * (p22 * kib_sq < _LARGEST_VARIANCE)
+        s0 = p00 + p01 * items + p02 * kib
+        s1 = p01 + p11 * items + p12 * kib
+        s2 = p02 + p12 * items + p22 * kib
+        scale = 1.0 + s0 + s1 * items + s2 * kib
+        g0, g1, g2 = s0 / scale, s1 / scale, s2 / scale
+        weights = [base_s + g0 * error_s, item_s + g1 * error_s, kib_s + g2 * error_s]
+        self._covariance = (
+            p00 - g0 * s0, p01 - g0 * s1, p02 - g0 * s2, p11 - g1 * s1, p12 - g1 * s2, p22 - g2 * s2,
+        )  # fmt: skip
+        if min(weights) < 0.0:
+            _make_positive(weights, self._covariance)
+        self._weights = (weights[0], weights[1], weights[2])
 
     def _move_margin(self, error_s: float) -> None:
         self._error_s += 0.05 * (abs(error_s) - self._error_s)
         step_s = _QUANTILE_STEP * self._error_s
         move = _QUANTILE if error_s > self._margin_s else _QUANTILE - 1.0
         self._margin_s = max(0.0, self._margin_s + step_s * move)
+
+
+def _make_positive(weights: list[float], covariance: tuple[float, float, float, float, float, float]) -> None:
+    """Move the estimate to where no number is negative, for none can be in truth.
+
+    One that is negative is set to 0 and takes the others along as the covariance says: the most likely point
+    under that condition. Cutting each one off by itself would add up errors without end.
+    """
+    p00, p01, p02, p11, p12, p22 = covariance
+    rows = ((p00, p01, p02), (p01, p11, p12), (p02, p12, p22))
+    for _ in rows:
+        index = min(range(3), key=weights.__getitem__)
+        excess = weights[index]
+        if excess >= 0.0:
+            return
+        own = rows[index][index]
+        for other in range(3):
+            weights[other] -= rows[other][index] / own * excess if own > 0.0 else 0.0
+        weights[index] = 0.0
+    weights[:] = [max(0.0, weight) for weight in weights]

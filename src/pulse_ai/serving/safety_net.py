@@ -6,24 +6,25 @@ sojourn in an interval because a standing queue is one that never gets short:
 
 * the least share of its time that any item had spent when it was sent. Above three quarters for a whole
   interval, every item is cutting it fine: admission is tightened.
-* the share of admitted items that ran out of time. Above a tenth, admission is tightened more, and while that
-  lasts the newest items go first, because the oldest ones are lost anyway.
+* the share of admitted items that ran out of time. Above a fifth, admission is tightened more. Above a half the
+  queue has collapsed: the newest items go first until it is over, because the oldest ones are lost anyway.
 """
 
 __all__ = ("SafetyNet",)
 
 _INTERVAL_S = 0.1
-_LATE_SHARE = 0.1
+_LATE_SHARE = 0.2
+_COLLAPSE_SHARE = 0.5
 _FINE_SHARE = 0.75
-_MOST_TIGHT = 8.0
+_MOST_TIGHT = 4.0
 
 
 class SafetyNet:
     """A factor by which predicted times are multiplied before they decide.
 
     Attributes:
-        factor: 1.0 where the prediction is trusted as it is; at most 8.
-        newest_first: Whether admitted items are running out of time.
+        factor: 1.0 where the prediction is trusted as it is; at most 4.
+        newest_first: Whether most admitted items are running out of time.
 
     Example:
         >>> net = SafetyNet()
@@ -57,13 +58,13 @@ class SafetyNet:
         """Draw the conclusions, if an interval has passed and something happened in it."""
         if now_s < self._look_at_s or not self._settled:
             return
-        self.newest_first = self._late > _LATE_SHARE * self._settled
-        if self.newest_first:
-            self.factor = min(self.factor * 1.5, _MOST_TIGHT)
+        self.newest_first = self._late > _COLLAPSE_SHARE * self._settled
+        if self._late > _LATE_SHARE * self._settled:
+            self.factor = min(self.factor * 1.25, _MOST_TIGHT)
         elif self._least_share > _FINE_SHARE:
             self.factor = min(self.factor * 1.1, _MOST_TIGHT)
         else:
-            self.factor = max(1.0, self.factor * 0.9)
+            self.factor = max(1.0, self.factor * 0.8)
         self._look_at_s = now_s + _INTERVAL_S
         self._least_share = 1.0
         self._settled = self._late = 0

@@ -63,7 +63,7 @@ class Statistics:
         workers_free: Workers without a batch.
         lost: Admitted requests that are neither waiting, running nor settled. Always 0, or Pulse has a bug.
         cost_s: What batches are learned to take, in seconds: each batch, each item in it, each byte of those.
-        cost_margin_s: What is added for 19 of 20 batches to take less, in seconds.
+        cost_margin_s: What is added for 99 of 100 batches to take less, in seconds.
         admission_factor: By how much admission is tighter than predicted; 1.0 where predictions hold.
         quarantined_inputs: Inputs that are known to end a worker.
         counters: The numbers that only grow; live, not a copy.

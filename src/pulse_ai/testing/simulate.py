@@ -21,7 +21,7 @@ from pulse_ai.port import OK, Answer, Result
 from pulse_ai.serving import KillWorker, Scheduler, SendBatch, Settle, Ticket, TicketState
 from pulse_ai.testing.scenario import Scenario
 
-_FULL_CHECK_EVERY = 256  # events between two counts of everything that waits and runs
+_FULL_CHECK_EVERY = 64  # events between two counts of everything that waits and runs
 
 
 class Violation(AssertionError):
@@ -324,6 +324,8 @@ class _Simulation:
         self._largest_queue = max(self._largest_queue, now.waiting_items)
         self._require("G1", now.lost == 0, f"{now.lost} requests are lost")
         self._require("G1", now.waiting_items + now.running_items == len(self._requests), "the counts differ")
+        held = sum(ticket_id in self._requests for batch in self._batches.values() for ticket_id in batch.ids)
+        self._require("G5", now.running_items == held, "a request is with a worker that has died")
         room = settings.queue_limit_items + self._scenario.workers * settings.batch_size
         self._require("G3", now.waiting_items <= room, f"{now.waiting_items} items wait")
         room_bytes = settings.queue_limit_bytes + self._scenario.workers * settings.batch_limit_bytes

@@ -1,0 +1,153 @@
+"""One definition, both ways: inline, and in real worker processes."""
+
+import asyncio
+import os
+import signal
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pulse_ai import Failure, Serving, Task
+from pulse_ai.core import InvalidInput, LoadFailed, ModelError, RequestError, TargetError, TaskSpec
+
+FOLDER = Path(__file__).parent
+
+
+class Shout(Task):
+    """Upper case, with one word that it does not like and one that it chokes on."""
+
+    def predict(self, items: list[str]) -> list[str | Failure]:
+        if "choke" in items:
+            raise RuntimeError("choked")
+        return [Failure("not that word") if item == "hush" else item.upper() for item in items]
+
+
+class Sizes(Task):
+    """Tells how large the batch was that an item came in."""
+
+    def predict(self, items: list[int]) -> list[tuple[int, int]]:
+        return [(item, len(items)) for item in items]
+
+
+def spec(name: str) -> TaskSpec:
+    return TaskSpec(f"{FOLDER / 'worker_tasks.py'}:{name}")
+
+
+def test_inline_answers_one_item() -> None:
+    assert Serving(Shout()).run("hello") == "HELLO"
+
+
+def test_inline_raises_what_became_of_the_item() -> None:
+    serving = Serving(Shout)
+    with pytest.raises(ModelError, match="not that word"):
+        serving.run("hush")
+    with pytest.raises(ModelError, match="RuntimeError: choked"):
+        serving.run("choke")
+    with pytest.raises(InvalidInput, match="Expected `str`"):
+        serving.run(7)
+    with pytest.raises(InvalidInput, match="cannot travel"):
+        serving.run(object())
+
+
+def test_inline_a_bad_item_touches_no_other() -> None:
+    answers = Serving(Shout(), batch_size=4).run_all(["a", "hush", "choke", 5, "b"])
+    kinds = [type(answer).__name__ for answer in answers]
+    assert kinds == ["str", "ModelError", "ModelError", "InvalidInput", "str"]
+    assert (answers[0], answers[4]) == ("A", "B")
+
+
+@given(count=st.integers(0, 60), size=st.integers(1, 16))
+@settings(deadline=None)
+def test_inline_5_is_3_plus_2_for_any_size_and_the_order_is_kept(count: int, size: int) -> None:
+    answers = Serving(Sizes(), batch_size=size).run_all(range(count))
+    assert [item for item, _ in answers] == list(range(count))
+    assert [largest for _, largest in answers] == [min(size, count - n // size * size) for n in range(count)]
+
+
+def test_a_task_typed_in_a_function_cannot_be_served() -> None:
+    class Local(Task):
+        pass
+
+    with pytest.raises(TargetError, match="inside a function"):
+        Serving(Local).spec()
+
+
+def test_a_bad_setting_is_refused_when_it_is_made() -> None:
+    with pytest.raises(ValueError, match="batch_size must be at least 1, got 0"):
+        Serving(Shout, batch_size=0)
+
+
+@pytest.mark.process
+async def test_supervised_workers_answer_in_order_however_many_there_are() -> None:
+    async with Serving(spec("Echo"), batch_size=8, queue_limit_items=32).open() as serving:
+        items = [{"number": number} for number in range(500)]
+        assert await serving.infer_all(items, timeout_s=30.0) == items
+        counters = serving.statistics().counters
+        assert counters.answers == {"ok": 500}
+        assert sum(counters.batch_items.counts) < 500
+
+
+@pytest.mark.process
+async def test_replies_reach_their_callers_with_shuffled_sizes() -> None:
+    async with Serving(spec("Echo"), batch_size=5, workers=2, queue_limit_items=1000).open() as serving:
+        sizes = [(number * 7919) % 3000 for number in range(300)]
+        items = [{"number": number, "text": "x" * size} for number, size in enumerate(sizes)]
+        answers = await asyncio.gather(*(serving.infer(item, timeout_s=30.0) for item in items))
+        assert answers == items
+
+
+@pytest.mark.process
+async def test_a_killed_worker_comes_back_and_no_request_is_lost() -> None:
+    async with Serving(spec("Slow"), workers=1, queue_limit_items=500).open() as serving:
+        asking = asyncio.ensure_future(serving.infer_all([{"n": n} for n in range(60)], timeout_s=25.0))
+        await asyncio.sleep(0)
+        os.kill(serving.slots[0].pid, signal.SIGKILL)
+        answers = await asking
+        assert answers == [{"n": n} for n in range(60)]
+        assert serving.restarts >= 1
+        assert serving.statistics().lost == 0
+
+
+@pytest.mark.process
+async def test_the_input_that_kills_is_found_and_the_others_are_answered() -> None:
+    async with Serving(spec("Fragile"), batch_size=8, queue_limit_items=100).open() as serving:
+        words = ["good"] * 5 + ["die"] + ["good"] * 6
+        answers = await asyncio.gather(
+            *(serving.infer(word, timeout_s=25.0) for word in words), return_exceptions=True
+        )
+        codes = [answer.code if isinstance(answer, RequestError) else answer for answer in answers]
+        assert codes == ["good"] * 5 + ["poisoned_input"] + ["good"] * 6
+        deaths = serving.statistics().counters.workers_lost
+        assert deaths <= 4
+        with pytest.raises(RequestError, match="known to end workers"):
+            await serving.infer("die", timeout_s=5.0)
+        assert serving.statistics().counters.workers_lost == deaths
+
+
+@pytest.mark.process
+async def test_arrays_travel() -> None:
+    async with Serving(spec("Doubler")).open() as serving:
+        array = np.arange(12.0, dtype=np.float32).reshape(3, 4)
+        answer = await serving.infer(array, timeout_s=20.0)
+        assert answer.dtype == np.float32
+        np.testing.assert_array_equal(answer, 2 * array)
+
+
+@pytest.mark.process
+async def test_a_task_that_does_not_load_says_why() -> None:
+    with pytest.raises(LoadFailed, match="no weights here"):
+        async with Serving(spec("Broken")).open():
+            pytest.fail("it opened")
+
+
+@pytest.mark.process
+async def test_a_task_class_is_served_with_its_arguments_and_its_types() -> None:
+    from tests.serving.worker_tasks import Greeting, Greets
+
+    async with Serving(Greets("Hello", punctuation="!")).open() as serving:
+        assert await serving.infer("Ada", timeout_s=20.0) == Greeting("Hello Ada!")
+        assert serving.manifest is not None
+        assert serving.manifest.input_schema == {"type": "string"}

@@ -1,0 +1,65 @@
+"""Tasks that the tests serve in worker processes."""
+
+import os
+import threading
+from dataclasses import dataclass
+
+import numpy as np
+
+from pulse_ai import Task
+
+
+class Echo(Task):
+    """Answers with the item itself."""
+
+    def predict(self, items: list[dict]) -> list[dict]:  # type: ignore[type-arg]
+        return items
+
+
+class Slow(Echo):
+    """Takes a moment for each batch."""
+
+    def predict(self, items: list[dict]) -> list[dict]:  # type: ignore[type-arg]
+        threading.Event().wait(0.02)
+        return items
+
+
+class Fragile(Task):
+    """Dies of one word."""
+
+    def predict(self, items: list[str]) -> list[str]:
+        if "die" in items:
+            os._exit(9)
+        return items
+
+
+class Doubler(Task):
+    """Doubles arrays."""
+
+    def predict(self, items: list[np.ndarray]) -> list[np.ndarray]:  # type: ignore[type-arg]
+        return [2 * item for item in items]
+
+
+class Broken(Task):
+    """Never loads."""
+
+    def load(self) -> None:
+        raise FileNotFoundError("no weights here")
+
+
+@dataclass
+class Greeting:
+    """An answer of a class of its own."""
+
+    text: str
+
+
+class Greets(Task):
+    """Made with arguments."""
+
+    def __init__(self, word: str, *, punctuation: str) -> None:
+        self.word = word
+        self.punctuation = punctuation
+
+    def predict(self, items: list[str]) -> list[Greeting]:
+        return [Greeting(f"{self.word} {item}{self.punctuation}") for item in items]
