@@ -16,6 +16,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 
 from pulse_ai.bench.machine import this_machine
@@ -34,7 +35,12 @@ Told = Callable[[str], None]
 
 
 def run_matmul(
-    sizes: tuple[int, ...] = SIZES, *, full: bool = False, rounds: int = _ROUNDS, tell: Told | None = None
+    sizes: tuple[int, ...] = SIZES,
+    *,
+    full: bool = False,
+    rounds: int = _ROUNDS,
+    only: str | None = None,
+    tell: Told | None = None,
 ) -> MatmulReport:
     """Measure the matrix product and the fused chain on every backend of this machine.
 
@@ -42,6 +48,7 @@ def run_matmul(
         sizes: Sizes of the square float32 matrices.
         full: Whether pure Python is run at every size too, which takes minutes at 2048.
         rounds: How often each fast backend is timed.
+        only: The one backend to run; None runs all.
         tell: Told what is being measured, in a few words.
 
     Raises:
@@ -52,7 +59,8 @@ def run_matmul(
         >>> report.figures[0].backend, report.figures[0].size
         ('pure Python', 16)
     """
-    told, found = tell or _nobody, backends()
+    told = tell or _nobody
+    found = [backend for backend in backends() if only in (None, backend.name)]
     fast = [backend for backend in found if not backend.is_slow]
     figures: list[Figure] = []
     for size in sizes:
@@ -61,7 +69,7 @@ def run_matmul(
         figures += _product_figures(slow, size, rounds=_SLOW_ROUNDS if size <= _SLOW_UP_TO else 1)
         figures += _product_figures(fast, size, rounds=rounds)
     told("chain")
-    figures += _chain_figures(fast, max(sizes), rounds=rounds)
+    figures += _chain_figures(fast, max(sizes), rounds=rounds) if fast else []
     told("peak")
     searched = [s for s in _PEAK_SIZES if s <= max(sizes) * 1.5]
     extra = [
@@ -179,10 +187,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--rounds", type=int, default=_ROUNDS, help="how often each fast backend is timed")
     parser.add_argument("--json", type=Path, help="write the figures here")
     parser.add_argument("--html", type=Path, help="write a page with a plot here")
+    parser.add_argument("--only", help="run this backend alone, such as 'pure Python'")
+    parser.add_argument(
+        "--add", type=Path, help="take figures that were not measured now from this JSON file"
+    )
     given = parser.parse_args(arguments)
     report = run_matmul(
-        tuple(given.sizes), full=given.full, rounds=given.rounds, tell=lambda text: _say(sys.stderr, text)
+        tuple(given.sizes),
+        full=given.full,
+        rounds=given.rounds,
+        only=given.only,
+        tell=lambda text: _say(sys.stderr, text),
     )
+    if given.add:
+        report = report.with_figures_of(msgspec.json.decode(given.add.read_bytes(), type=MatmulReport))
     if given.json:
         given.json.write_text(matmul_json(report), encoding="utf-8")
     if given.html:

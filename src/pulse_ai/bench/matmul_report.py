@@ -84,8 +84,22 @@ class MatmulReport(msgspec.Struct, frozen=True, kw_only=True):
         return next((f for f in self.figures if (f.work, f.backend, f.size) == wanted), None)
 
     def share(self, figure: Figure) -> float:
-        """Return a product's median speed as a share of the device's peak, from 0 to 1."""
-        return figure.gflops / self.peaks["gpu" if figure.backend.endswith("GPU") else "cpu"].gflops
+        """Return a product's median speed as a share of the device's peak, from 0 to 1; 0 without a peak."""
+        peak = self.peaks.get("gpu" if figure.backend.endswith("GPU") else "cpu")
+        return 0.0 if peak is None else figure.gflops / peak.gflops
+
+    def with_figures_of(self, earlier: "MatmulReport") -> "MatmulReport":
+        """Return the report with those figures of an earlier one that were not measured in this one.
+
+        Raises:
+            ValueError: The earlier one is of another machine or other versions.
+        """
+        if (earlier.machine, earlier.versions) != (self.machine, self.versions):
+            raise ValueError("the earlier report is of another machine or other versions; measure again")
+        mine = {(figure.work, figure.backend, figure.size) for figure in self.figures}
+        added = [f for f in earlier.figures if (f.work, f.backend, f.size) not in mine]
+        figures = sorted([*self.figures, *added], key=lambda f: (f.work != "matmul", f.size, f.gflops))
+        return msgspec.structs.replace(self, figures=tuple(figures))
 
     def times_faster(self, work: str, fast: str, slow: str, size: int) -> float | None:
         """Return how many times one backend is as fast as another, by medians; None where not measured."""
