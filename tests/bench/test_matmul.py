@@ -1,3 +1,4 @@
+# pyright: reportUnknownLambdaType=false, reportUnknownArgumentType=false
 """The report of ``pulse bench matmul``: what it measures, and what it says of it."""
 
 from pathlib import Path

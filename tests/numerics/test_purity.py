@@ -16,7 +16,7 @@ X = np.arange(3, dtype=np.float32)
 SCALE = 2.0
 TABLE = np.ones(30_000, np.float32)
 SEEN: list[Any] = []
-COUNT = 0
+count = 0
 
 
 def line_of(function: Callable[..., Any], text: str) -> str:
@@ -173,15 +173,15 @@ def test_a_change_to_the_outside_is_warned_about() -> None:
         return x
 
     def counts(x: Any) -> Any:
-        global COUNT  # noqa: PLW0603 - what the test is about
-        COUNT += 1
+        global count  # noqa: PLW0603 - what the test is about
+        count += 1
         return x
 
     with pytest.warns(PurityWarning, match="'SEEN' outside of the function is changed"):
         jit(keeps)(X)
-    with pytest.warns(PurityWarning, match="'COUNT' outside of the function is assigned") as seen:
+    with pytest.warns(PurityWarning, match="'count' outside of the function is assigned") as seen:
         jit(counts, compiler="evaluator")(X)
-    assert f"{seen[0].filename}:{seen[0].lineno}" == line_of(counts, "COUNT += 1")
+    assert f"{seen[0].filename}:{seen[0].lineno}" == line_of(counts, "count += 1")
 
 
 @needs_xla

@@ -1,14 +1,15 @@
+# pyright: reportUnknownLambdaType=false, reportUnknownArgumentType=false
 """A compiled function as a task."""
 
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 from pulse_ai.core import Failure, build_task, manifest_of, spec_of
 from pulse_ai.numerics import Buckets, FunctionTask, ops, serialize, template, xla_is_installed
 from pulse_ai.numerics import compile as ahead_of_time
+from pulse_ai.serving import Serving
 
 pytestmark = pytest.mark.skipif(not xla_is_installed(), reason="JAX is not installed")
 
@@ -62,6 +63,20 @@ def test_a_worker_can_build_it_and_says_what_it_serves(saved: Path) -> None:
     assert details["arguments"] == {"x": "float32[batch,length]", "mask": "bool[batch,length]"}
 
 
+def test_it_serves_inline_like_any_task(saved: Path) -> None:
+    assert Serving(FunctionTask(str(saved))).run_all([item(2), item(3)])[1]["total"] == 3.0
+
+
+@pytest.mark.process
+@pytest.mark.timeout(90)
+async def test_it_serves_behind_the_batching_service(saved: Path) -> None:
+    serving = Serving(FunctionTask(str(saved)), batch_size=4, deadline_s=20.0)
+    async with serving.open() as running:
+        answers = await running.infer_all([item(size) for size in (3, 1, 8, 2, 5)], timeout_s=20.0)
+    assert [answer["total"] for answer in answers] == [3.0, 0.0, 28.0, 1.0, 10.0]
+    assert [len(answer["each"]) for answer in answers] == [3, 1, 8, 2, 5]
+
+
 def test_a_function_without_a_batch_axis_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "total.pulse-fn"
     path.write_bytes(
@@ -69,4 +84,3 @@ def test_a_function_without_a_batch_axis_is_refused(tmp_path: Path) -> None:
     )
     with pytest.raises(TypeError, match="'batch' as its first axis"):
         FunctionTask(str(path)).load()
-    assert np.float32(0) == 0

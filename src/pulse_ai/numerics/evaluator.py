@@ -64,7 +64,7 @@ def check_leaves(tree: Any, where: str) -> None:
         numeric = isinstance(leaf, (bool, int, float, complex, np.generic)) or is_xla_array(leaf)
         if numeric or (is_numpy(leaf) and leaf.dtype.kind in "biufcV"):
             continue
-        kind = str(cast("type[Any]", type(leaf)).__name__)
+        kind = cast("type[Any]", type(cast("Any", leaf))).__name__
         raise BadArgument(
             f"{where}{path} is a {kind}, not an array: arrays are positional, static options keyword-only"
         )

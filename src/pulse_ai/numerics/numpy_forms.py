@@ -60,8 +60,8 @@ def binary(function: Any, *, to_float: bool = False) -> Form:
 
 def where(condition: Any, x: Any, y: Any) -> Any:
     """Return ``x`` where the condition holds, else ``y``."""
-    one, other = common(x, y)
-    return np.where(plain(condition), one, other)
+    choose: Any = np.where  # its overloads do not know arrays of any dtype
+    return choose(plain(condition), *common(x, y))
 
 
 def clip(x: Any, min: Any = None, max: Any = None) -> Any:  # noqa: A002 - the array API's names
