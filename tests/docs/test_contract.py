@@ -119,6 +119,17 @@ def test_every_option_is_documented_with_its_default(
         assert rows[option][0] == str(default)
 
 
+def test_no_help_text_has_a_part_that_the_terminal_would_take_for_markup() -> None:
+    shown = [parameter.help or "" for parameter in _parameters(typer.main.get_command(app))]
+    assert len(shown) > 20
+    assert not [text for text in shown if re.search(r"(?<!\\)\[(?!/?(bold|dim)\])", text)]
+
+
+def _parameters(command: Any) -> list[Any]:
+    below = getattr(command, "commands", {}).values()
+    return [*command.params, *(parameter for inner in below for parameter in _parameters(inner))]
+
+
 @pytest.mark.parametrize("path", ["pulse serve", "pulse doctor"])
 def test_cli_md_lists_no_option_that_does_not_exist(path: str, pages: dict[str, str]) -> None:
     listed = {name for name in _rows(_section(pages["docs/cli.md"], path)) if name.startswith("--")}

@@ -13,7 +13,7 @@ Targets = Annotated[
     list[str] | None,
     typer.Argument(
         metavar="[NAME=]TARGET...",
-        help="Nothing: the embedded sentiment model. Or hf:owner/name[@revision], a folder with a "
+        help="Nothing: the embedded sentiment model. Or hf:owner/name\\[@revision], a folder with a "
         "checkpoint, module:Task, file.py:task.",
         show_default=False,
     ),
@@ -72,19 +72,23 @@ OnGiveUp = Annotated[
     ),
 ]
 Precision = Annotated[
-    str | None, typer.Option(metavar="fp32|int8", help="Of the weights [int8].", rich_help_panel=_PRETRAINED)
+    str | None,
+    typer.Option(metavar="fp32|int8", help="Of the weights; int8 unless given.", rich_help_panel=_PRETRAINED),
 ]
 Scores = Annotated[
     str | None,
     typer.Option(
         metavar="softmax|sigmoid|none",
-        help="From logits to scores [config.json's].",
+        help="From logits to scores; else as config.json says.",
         rich_help_panel=_PRETRAINED,
     ),
 ]
-TopK = Annotated[int | None, typer.Option(min=1, help="How many labels [all].", rich_help_panel=_PRETRAINED)]
+TopK = Annotated[
+    int | None, typer.Option(min=1, help="How many labels; all unless given.", rich_help_panel=_PRETRAINED)
+]
 Threads = Annotated[
-    int | None, typer.Option(min=0, help="Of the engine [one a core].", rich_help_panel=_PRETRAINED)
+    int | None,
+    typer.Option(min=0, help="Of the engine; one a core unless given.", rich_help_panel=_PRETRAINED),
 ]
 Offline = Annotated[
     bool, typer.Option("--offline", help="Only what is in the cache.", rich_help_panel=_PRETRAINED)
