@@ -134,10 +134,10 @@ def to_markdown(found: dict[str, list[float]], command: str, load_before: float)
         f"| {name} | {statistics.median(values):,.5g} | {min(values):,.5g} to {max(values):,.5g} |"
         for name, values in found.items()
     )
-    return (
-        f"# The load generator\n\n`pulse bench load` and `wrk -t1`, {CONNECTIONS} connections, taking turns.\n\n"
-        f"| figure | median | range |\n|---|---:|---:|\n{rows}\n\nMeasured on {this_machine().line()}. {quietness(load_before)}\n\n`{command}`\n"
-    )
+    where = f"Measured on {this_machine().line()}. {quietness(load_before)}"
+    about = f"`pulse bench load` and `wrk -t1`, {CONNECTIONS} connections, taking turns."
+    table = f"| figure | median | range |\n|---|---:|---:|\n{rows}"
+    return f"# The load generator\n\n{about}\n\n{table}\n\n{where}\n\n`{command}`\n"
 
 
 def main() -> None:

@@ -134,10 +134,9 @@ def to_markdown(figures: dict[str, Figures], command: str, load_before: float) -
         cells.append(f"{statistics.median(found.memory_mib):.0f}")
         lines.append("| " + " | ".join(cells) + " |")
     table = "\n".join(lines)
-    return (
-        "# A no-op through the whole path\n\nHTTP JSON in, worker process, JSON out; `wrk -t1`, medians of "
-        f"alternating rounds.\n\n{table}\n\nMeasured on {this_machine().line()}. {quietness(load_before)}\n\n`{command}`\n"
-    )
+    where = f"Measured on {this_machine().line()}. {quietness(load_before)}"
+    about = "HTTP JSON in, worker process, JSON out; `wrk -t1`, medians of alternating rounds."
+    return f"# A no-op through the whole path\n\n{about}\n\n{table}\n\n{where}\n\n`{command}`\n"
 
 
 def main() -> None:
