@@ -1,6 +1,6 @@
 """``pulse serve`` as a process of its own, on a free port, always killed at the end."""
 
-__all__ = ("Running", "open_service", "pulse", "until_metric")
+__all__ = ("Running", "open_service", "pulse", "read_answer", "until_metric")
 
 import asyncio
 import contextlib
@@ -79,6 +79,16 @@ class Running:
         """Open a connection of one's own."""
         return await asyncio.open_connection("127.0.0.1", self.port)
 
+    async def post_alone(self, path: str, item: Any) -> tuple[int, dict[str, str], Any]:
+        """Post over a connection of its own; far cheaper than ``client`` for a thousand at once."""
+        body = json.dumps(item).encode()
+        reader, writer = await self.connect()
+        head = f"POST {path} HTTP/1.1\r\ncontent-length: {len(body)}\r\nconnection: close\r\n\r\n"
+        writer.write(head.encode() + body)
+        answer = await reader.read()
+        writer.close()
+        return read_answer(answer)
+
     def signal(self, number: signal.Signals) -> None:
         self.process.send_signal(number)
 
@@ -124,6 +134,15 @@ async def open_service(
                 os.killpg(process.pid, signal.SIGKILL)  # the workers, in sessions of their own, follow
             await process.wait()
             process._transport.close()  # type: ignore[attr-defined]  # asyncio keeps its pipe open else
+
+
+def read_answer(answer: bytes) -> tuple[int, dict[str, str], Any]:
+    """Return the status, the headers and the JSON of one answer."""
+    head, _, body = answer.partition(b"\r\n\r\n")
+    first, *lines = head.decode().split("\r\n")
+    headers = dict(line.split(": ", 1) for line in lines)
+    assert len(body) == int(headers["content-length"])
+    return int(first.split()[1]), headers, json.loads(body)
 
 
 async def pulse(*arguments: str, cwd: Path | None = None) -> tuple[int, str, str]:

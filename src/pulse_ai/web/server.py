@@ -42,6 +42,8 @@ def bind(settings: WebSettings) -> socket.socket:
     Raises:
         TargetError: The address cannot be bound; the text says why and what to do.
     """
+    if not settings.host:  # to a socket it would mean every address there is
+        raise TargetError("'' is not an address to listen on; write 0.0.0.0 for all of them")
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     sock = socket.socket(family, socket.SOCK_STREAM)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -104,9 +106,9 @@ async def run_service(
     """
     stop = asyncio.Event()
     async with contextlib.AsyncExitStack() as stack:
+        stack.enter_context(_stopping(stop))  # first: whoever is told of the start may end it
         opened = {s.name: await stack.enter_async_context(s.open(wait=False)) for s in servings}
         on_open(opened)
-        stack.enter_context(_stopping(stop))
         app = App(opened, settings)
         server = _make_server(app, settings)
         http = asyncio.create_task(server.serve(sockets=[sock]), name="http")

@@ -1,0 +1,117 @@
+"""What a command line is told before anything is started."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from pulse_ai.cli import main
+
+
+@pytest.fixture(autouse=True)
+def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "tasks.py").write_text("")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "200")
+
+
+def run(*arguments: str, monkeypatch: pytest.MonkeyPatch) -> int:
+    """Run the command line in this process and return its exit code."""
+    monkeypatch.setattr(sys, "argv", ["pulse", *arguments])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    return int(ended.value.code or 0)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["nonsense"], "cannot tell what 'nonsense' is"),
+        (["./missing"], "there is no folder './missing'"),
+        (["missing.py:task"], "there is no file 'missing.py'"),
+        (["tasks.py"], "write tasks.py:task"),
+        (["tasks.py:"], "write tasks.py:task"),
+        (["tasks.py:not a name"], "write tasks.py:task"),
+        (["hf:nobody"], "does not name a repository"),
+        (["hf:a/b/c"], "does not name a repository"),
+        (["a/" * 3000], "there is no folder"),
+        (["two\nlines"], "cannot tell what"),
+        (["tasks:Shout", "tasks:Shout"], "the name 'shout' is used twice"),
+        (["tasks:Shout", "shout=tasks:Other"], "the name 'shout' is used twice"),
+        (["tasks:Shout", "--host", "256.256.256.256"], "cannot listen on 256.256.256.256"),
+        (["tasks:Shout", "--host", "\u00e4" * 70], "is not an address to listen on"),
+        (["tasks:Shout", "--host", ""], "is not an address to listen on"),
+    ],
+    ids=lambda value: str(value)[:30],
+)
+def test_a_wrong_target_is_one_clear_line_and_2(
+    arguments: list[str], says: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("serve", "--port", "0", *arguments, monkeypatch=monkeypatch) == 2
+    shown = capsys.readouterr()
+    (line,) = shown.err.splitlines()
+    assert line.startswith("pulse: ")
+    assert says in line
+    assert shown.out == ""
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        ("--batch-size", "0"),
+        ("--batch-size", "many"),
+        ("--queue-limit", "-1"),
+        ("--deadline-ms", "0"),
+        ("--deadline-ms", "inf"),
+        ("--deadline-ms", "nan"),
+        ("--batch-timeout-ms", "inf"),
+        ("--batch-timeout-ms", "nan"),
+        ("--grace-s", "-1"),
+        ("--grace-s", "inf"),
+        ("--grace-s", "nan"),
+        ("--overdue-s", "nan"),
+        ("--overdue-s", "1e300"),
+        ("--start-timeout-s", "nan"),
+        ("--max-body-bytes", "0"),
+        ("--port", "65536"),
+        ("--port", "-1"),
+        ("--workers", "0"),
+        ("--top-k", "0"),
+        ("--batch-mode", "magic"),
+        ("--on-give-up", "cry"),
+        ("--no-such-option", "1"),
+    ],
+)
+def test_a_value_out_of_range_is_named_and_2(
+    option: str, value: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("serve", "tasks:Shout", option, value, monkeypatch=monkeypatch) == 2
+    shown = capsys.readouterr().err.replace("_", "-")
+    stem = option.removeprefix("--").removesuffix("-ms").removesuffix("-s")
+    assert stem in shown
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["-h"], ["serve", "--help"], ["doctor", "-h"]])
+def test_help_says_what_there_is(
+    arguments: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(*arguments, monkeypatch=monkeypatch) == 0
+    text = capsys.readouterr().out
+    assert "Usage: pulse" in text
+    if arguments[0] == "serve":
+        for option in (
+            "--workers",
+            "--batch-size",
+            "--queue-limit",
+            "--deadline-ms",
+            "--grace-s",
+            "--on-give-up",
+        ):
+            assert option in text
+
+
+def test_the_version_is_the_package_s(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("--version", monkeypatch=monkeypatch) == 0
+    assert capsys.readouterr().out.startswith("pulse 0.")
