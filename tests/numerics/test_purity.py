@@ -9,7 +9,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pulse_ai.numerics import PurityError, PurityWarning, defn, jit, ops, print_value, xla_is_installed
+from pulse_ai.numerics import (
+    PurityError,
+    PurityWarning,
+    defn,
+    jit,
+    ops,
+    print_value,
+    using_compiler,
+    xla_is_installed,
+)
 
 needs_xla = pytest.mark.skipif(not xla_is_installed(), reason="JAX is not installed")
 X = np.arange(3, dtype=np.float32)
@@ -142,6 +151,31 @@ def test_a_global_that_changes_is_refused(compiler: Any, monkeypatch: pytest.Mon
             scaled(X)
     finally:
         scaled.function.__globals__["SCALE"] = 2.0
+
+
+@needs_xla
+def test_what_an_inner_defn_reads_is_watched_too() -> None:
+    scale = 2.0
+    inner = defn(lambda x: x * scale)
+    outer = jit(lambda x: inner(x) + 1.0, compiler="xla")
+    outer(X)
+    scale = 3.0
+    with pytest.raises(PurityError, match=r"'scale' changed from 2.0 to 3.0"):
+        outer(X)
+
+
+@needs_xla
+def test_both_compilers_look_at_the_code() -> None:
+    def shown(x: Any) -> Any:
+        print("tracing")  # noqa: T201 - what the test is about
+        return x
+
+    either = defn(shown)
+    with using_compiler("evaluator"), warnings.catch_warnings():
+        warnings.simplefilter("error")
+        either(X)
+    with using_compiler("xla"), pytest.warns(PurityWarning, match="print_value"):
+        either(X)
 
 
 def test_an_enclosing_list_that_changes_in_place_is_refused(compiler: Any) -> None:

@@ -73,6 +73,14 @@ def test_grad_by_several_arguments_and_with_options() -> None:
 
 
 @needs_xla
+def test_grad_of_the_same_function_is_compiled_once() -> None:
+    for _ in range(3):
+        grad(hooked)(X)
+    assert grad(hooked).statistics().compilations == 1
+    assert vmap(hooked) is vmap(hooked)
+
+
+@needs_xla
 def test_the_second_derivative_is_the_grad_of_the_grad() -> None:
     assert float(grad(grad(lambda x: x**3))(np.float32(2))) == 12.0
 

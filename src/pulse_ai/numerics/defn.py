@@ -14,8 +14,9 @@ from pulse_ai.numerics.errors import BadArgument
 from pulse_ai.numerics.evaluator import check_leaves, evaluate
 from pulse_ai.numerics.history import DefnStatistics, History, clock_s
 from pulse_ai.numerics.purity import Captured, captured_by, inspect_code, warn_of_constants
+from pulse_ai.numerics.templates import struct_of
 from pulse_ai.numerics.translation import translated
-from pulse_ai.numerics.trees import register_all
+from pulse_ai.numerics.trees import map_leaves, register_all
 
 Arguments = ParamSpec("Arguments")
 Answer = TypeVar("Answer")
@@ -54,7 +55,9 @@ class Defn(Generic[Arguments, Answer]):
         self._static, self._names = _names_of(self._written)
         self._name: str = getattr(self._written, "__name__", type(self._written).__name__)
         self._history = History(self._name, self._names, limit=recompile_limit)
-        self._captured: tuple[Captured, ...] | None = None
+        self._inspected: set[CompilerName] = set()
+        self._captured: tuple[Captured, ...] = ()
+        self._file: str = getattr(getattr(self._written, "__code__", None), "co_filename", "<unknown>")
         self._compiled: dict[tuple[tuple[str, Observer], ...], Callable[..., Any]] = {}
         self._ready: Callable[..., Any] | None = None
 
@@ -63,6 +66,8 @@ class Defn(Generic[Arguments, Answer]):
         ready = self._ready
         if ready is None or CONTEXT.get() is not None:
             return self._call(arguments, options)
+        for captured in self._captured:
+            captured.check(self._name, self._file)
         try:
             return ready(*arguments, **options)
         except (TypeError, ValueError) as error:
@@ -125,7 +130,7 @@ class Defn(Generic[Arguments, Answer]):
 
     def text_for(self, *arguments: Any, **options: Any) -> str:
         """Return the StableHLO text that would be compiled for these arguments, or templates of them."""
-        return str(self.staged().lower(*arguments, **options).as_text())
+        return str(self.staged().lower(*map_leaves(struct_of, arguments), **options).as_text())
 
     def staged(self) -> Any:
         """Return JAX's own staged function, for what this class does not offer.
@@ -139,8 +144,9 @@ class Defn(Generic[Arguments, Answer]):
         now = context()
         if now.running == "xla" or (now.running == "evaluator" and self._compiler != "xla"):
             return self._function(*arguments, **options)  # a part of the function that is being run
-        self._check_outside()
-        if (self._compiler or now.compiler or compiler_now()) == "evaluator":
+        compiler = self._compiler or compiler_now()
+        self._check_outside(compiler)
+        if compiler == "evaluator":
             return evaluate(self._function, arguments, options, self._name)
         compiled = self._compiled_for(now.observers)
         try:
@@ -149,7 +155,7 @@ class Defn(Generic[Arguments, Answer]):
             answer = self._again(error, arguments, options, compiled)
         if now.observers:
             load_jax().effects_barrier()
-        elif CONTEXT.get() is None and not self._captured:
+        elif CONTEXT.get() is None:
             self._ready = compiled
         return answer
 
@@ -173,20 +179,17 @@ class Defn(Generic[Arguments, Answer]):
         if ours is not None:
             raise ours from error
 
-    def _check_outside(self) -> None:
-        """Look at the code before its first run; at what it captured, before each."""
-        if self._captured is None:
+    def _check_outside(self, compiler: CompilerName) -> None:
+        """Look at the code before its first run by each compiler; at what it captured, before each run."""
+        if not self._inspected:
             self._captured = captured_by(self._written)
-            compiled = (self._compiler or compiler_now()) == "xla"
-            inspect_code(self._written, compiled=compiled)
-            if compiled:
-                warn_of_constants(self._captured, self._name, self._file(), self._constant_limit_bytes)
+        if compiler not in self._inspected:
+            self._inspected.add(compiler)
+            inspect_code(self._written, compiled=compiler == "xla")
+            if compiler == "xla":
+                warn_of_constants(self._captured, self._name, self._file, self._constant_limit_bytes)
         for captured in self._captured:
-            captured.check(self._name, self._file())
-
-    def _file(self) -> str:
-        code = getattr(self._written, "__code__", None)
-        return "<unknown>" if code is None else code.co_filename
+            captured.check(self._name, self._file)
 
     def _compiled_for(self, observers: Mapping[str, Observer]) -> Callable[..., Any]:
         key = tuple(sorted(observers.items(), key=lambda item: item[0]))

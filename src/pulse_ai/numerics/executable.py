@@ -8,11 +8,12 @@ from typing import Any, Protocol, cast, runtime_checkable
 
 import numpy as np
 
-from pulse_ai.numerics.compilers import CompilerName, current_compiler, load_jax, using_compiler
+from pulse_ai.numerics.compilers import CompilerName, current_compiler, load_jax
 from pulse_ai.numerics.defn import Defn, jit
 from pulse_ai.numerics.disk_cache import DiskCache
+from pulse_ai.numerics.evaluator import evaluate
 from pulse_ai.numerics.history import clock_s
-from pulse_ai.numerics.templates import Template, check, leaves_by_path
+from pulse_ai.numerics.templates import Template, check, leaves_by_path, struct_of
 from pulse_ai.numerics.trees import map_leaves, register_all
 
 
@@ -124,7 +125,7 @@ class Job:
             run: Callable[..., Any] = self._evaluated
         else:
             register_all(templates)
-            lowered = self.function.staged().lower(*map_leaves(_struct, templates), **self.options)
+            lowered = self.function.staged().lower(*map_leaves(struct_of, templates), **self.options)
             run, from_cache = (
                 (lowered.compile(), False) if self.cache is None else self.cache.compile(lowered)
             )
@@ -141,15 +142,14 @@ class Job:
         )
 
     def _evaluated(self, *arguments: Any) -> Any:
-        with using_compiler("evaluator"):
-            return jit(self.function.function, compiler="evaluator")(*arguments, **self.options)
+        return evaluate(self.function.function, arguments, self.options, self.name)
 
     def answers(self, templates: tuple[Any, ...]) -> Any:
         """Return the answer's tree with something that has a shape for each leaf, without compiling."""
         if self.chosen == "evaluator":
             return self._evaluated(*map_leaves(lambda leaf: np.zeros(leaf.shape, leaf.dtype), templates))
         register_all(templates)
-        return load_jax().eval_shape(self._traced, *map_leaves(_struct, templates))
+        return load_jax().eval_shape(self._traced, *map_leaves(struct_of, templates))
 
     def _traced(self, *arguments: Any) -> Any:
         return self.function.staged()(*arguments, **self.options)
@@ -159,7 +159,3 @@ def as_defn(function: Callable[..., Any]) -> Defn[..., Any]:
     """Return a function as a ``defn`` that may be compiled for many shapes: each is asked for."""
     given = cast("Defn[..., Any]", function) if isinstance(function, Defn) else jit(function)
     return given.without_warning()
-
-
-def _struct(leaf: Template) -> Any:
-    return load_jax().ShapeDtypeStruct(leaf.shape, leaf.dtype)

@@ -8,6 +8,7 @@ bytecode before it runs; the rest is what JAX raises while it traces (``translat
 __all__ = ("Captured", "captured_by", "inspect_code", "warn_of_constants")
 
 import dis
+import inspect
 import types
 import warnings
 from collections.abc import Callable, Iterator
@@ -135,7 +136,7 @@ def _contents(value: Any) -> Any:
 
 
 def _instructions(function: Callable[..., Any]) -> Iterator[tuple[types.FunctionType, dis.Instruction]]:
-    """Yield the instructions of a function and of the plain functions of its module that it calls."""
+    """Yield the instructions of a function, and of those of its module that it names."""
     waiting, seen = [function], set[types.CodeType]()
     while waiting:
         part = waiting.pop()
@@ -144,9 +145,8 @@ def _instructions(function: Callable[..., Any]) -> Iterator[tuple[types.Function
         seen.add(part.__code__)
         for instruction in _of_code(part.__code__):
             yield part, instruction
-            called = (
-                part.__globals__.get(str(instruction.argval)) if instruction.opname == "LOAD_GLOBAL" else None
-            )
+            place = _outside(part, instruction)
+            called = inspect.unwrap(place[1]()) if place is not None and callable(place[1]()) else None
             if isinstance(called, types.FunctionType) and called.__module__ == part.__module__:
                 waiting.append(called)
 

@@ -1,12 +1,13 @@
 """Templates: the shapes and dtypes that an executable is made for, and how given arrays differ from them."""
 
-__all__ = ("Template", "check", "difference", "template", "template_of")
+__all__ = ("Template", "check", "difference", "leaves_by_path", "struct_of", "template", "template_of")
 
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
+from pulse_ai.numerics.compilers import load_jax
 from pulse_ai.numerics.errors import BadArgument, TemplateMismatch
 from pulse_ai.numerics.promotion import narrow_dtype
 from pulse_ai.numerics.trees import map_leaves, paths_of
@@ -63,6 +64,11 @@ def template_of(tree: Any) -> Any:
         {'x': float32[2,3]}
     """
     return map_leaves(_leaf_template, tree)
+
+
+def struct_of(leaf: Any) -> Any:
+    """Return JAX's own form of a template; any other leaf as it is."""
+    return load_jax().ShapeDtypeStruct(leaf.shape, leaf.dtype) if isinstance(leaf, Template) else leaf
 
 
 def _leaf_template(leaf: Any) -> Template:

@@ -57,6 +57,7 @@ def value_and_grad(
     return _differentiated(function, "value_and_grad", argument=argument, has_aux=has_aux)
 
 
+@functools.lru_cache(maxsize=64)  # so that ``grad(f)(x)`` in a loop compiles once
 def _differentiated(
     function: Callable[..., Any], name: str, *, argument: int | tuple[int, ...], has_aux: bool
 ) -> Defn[..., Any]:
@@ -85,7 +86,11 @@ def vmap(function: Callable[..., Any], *, in_axes: Axes = 0, out_axes: int = 0) 
         >>> norms(np.array([[1.0, 2.0], [3.0, 4.0]], np.float32))
         Array([ 5., 25.], dtype=float32)
     """
+    return _vectorised(function, in_axes, out_axes)
 
+
+@functools.lru_cache(maxsize=64)
+def _vectorised(function: Callable[..., Any], in_axes: Axes, out_axes: int) -> Defn[..., Any]:
     def vectorised(*arguments: Any, **options: Any) -> Any:
         bound = functools.partial(_inline(function), **options)
         if is_tracing() or any(map(is_xla_array, leaves_of(arguments))):
