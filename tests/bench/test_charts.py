@@ -5,7 +5,7 @@ import re
 from xml.etree import ElementTree as ET
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pulse_ai.bench.charts import Axis, Bar, Mark, Series, bar_chart, line_chart
@@ -20,6 +20,7 @@ def parse(svg: str) -> ET.Element:
     return ET.fromstring(svg)  # noqa: S314 - our own text
 
 
+@settings(deadline=None)  # a busy machine is no failure
 @given(points=POINTS, log_x=st.booleans(), log_y=st.booleans())
 def test_any_values_give_well_formed_svg_inside_its_frame(
     points: list[tuple[float, float]], log_x: bool, log_y: bool
@@ -64,6 +65,7 @@ def test_a_page_fetches_nothing_and_runs_nothing():
     assert set(re.findall(r"https?://[^\"' ]+", whole)) <= {"http://www.w3.org/2000/svg"}
 
 
+@settings(deadline=None)  # a busy machine is no failure
 @given(low=st.floats(-1e9, 1e9), span=st.floats(1e-6, 1e9))
 def test_ticks_lie_in_their_range_and_rise(low: float, span: float):
     ticks = round_ticks(low, low + max(span, abs(low) * 1e-6))
@@ -71,6 +73,7 @@ def test_ticks_lie_in_their_range_and_rise(low: float, span: float):
     assert len(ticks) <= 12
 
 
+@settings(deadline=None)  # a busy machine is no failure
 @given(low=st.floats(1e-9, 1e9), ratio=st.floats(1.5, 1e6))
 def test_log_ticks_lie_in_their_range(low: float, ratio: float):
     assert all(low * (1 - 1e-6) <= t <= low * ratio * (1 + 1e-6) for t in log_ticks(low, low * ratio))

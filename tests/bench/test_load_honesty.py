@@ -9,7 +9,7 @@ import math
 from collections.abc import Callable
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pulse_ai.bench.load.flow import Flow
@@ -79,6 +79,7 @@ def test_with_too_few_connections_the_stall_still_shows_though_hardly_anything_w
     assert section.wait.max_s > 0.45
 
 
+@settings(deadline=None)  # a busy machine is no failure
 @given(start_s=st.floats(0.5, 3.0), length_s=st.floats(0.05, 1.0), connections=st.integers(1, 40))
 def test_every_request_due_in_a_stall_waits_at_least_for_its_end(
     start_s: float, length_s: float, connections: int

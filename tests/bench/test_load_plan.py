@@ -4,7 +4,7 @@ import math
 from itertools import chain, pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pulse_ai.bench.load.plan import LoadPlan, Step, arrivals, parse_rates, stages
@@ -17,6 +17,7 @@ def all_arrivals(step: Step, shape: str = "constant", seed: int = 0, start_s: fl
     return list(chain.from_iterable(arrivals(step, shape=shape, seed=seed, start_s=start_s)))
 
 
+@settings(deadline=None)  # a busy machine is no failure
 @given(rate=RATES, end=RATES | st.none(), duration_s=st.floats(0.1, 5.0), start_s=st.floats(0.0, 100.0))
 def test_constant_arrivals_are_as_many_as_the_area_under_the_rate(
     rate: float, end: float | None, duration_s: float, start_s: float
@@ -28,6 +29,7 @@ def test_constant_arrivals_are_as_many_as_the_area_under_the_rate(
     assert all(a < b for a, b in pairwise(instants))
 
 
+@settings(deadline=None)  # a busy machine is no failure
 @given(rate=st.floats(10.0, 3000.0), seed=st.integers(0, 1000))
 def test_poisson_arrivals_are_about_as_many_and_rise(rate: float, seed: int):
     step = Step(rate, 2.0)
