@@ -10,14 +10,14 @@ _CODE = re.compile(r"`[^`\n]*`")
 _LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 _HEADING = re.compile(r"^#+ (.*)$", re.MULTILINE)
 
-# Written in pieces, so that this file does not hold what it looks for.
+# Letters in brackets keep this file from holding what it looks for.
 _FOREIGN = {
     "a home folder": re.compile(r"(?<![\w.:<{/-])/(?:home|Users)/(?!pulse/|<|you\b|user\b|name\b)\w+/"),
-    "a path of a workplace": re.compile(r"(?<![\w.])/(?:wo" + r"rk|ro" + r"ot|mnt|tmp/" + r"dev)/\w"),
+    "a path of a workplace": re.compile(r"(?<![\w.])/(?:[w]ork|[r]oot|mnt|tmp/[d]ev)/\w"),
     "a registry or a mirror": re.compile(
-        r"--(?:extra-)?index-url" + r"[= ]https?:|https?://[\w.-]*(?:artifac" + r"tory|nex" + r"us)[\w.-]*/"
+        r"--(?:extra-)?[i]ndex-url[= ]https?:|//[\w.-]*(?:[a]rtifactory|[n]exus)[\w.-]*/"
     ),
-    "a model's name for itself": re.compile(r"(?i)co-authored-" + r"by|generated (?:with|by) cla" + r"ude"),
+    "who or what typed it": re.compile(r"(?i)[c]o-authored-by|[g]enerated (?:with|by) \w+ (?:code|ai)\b"),
 }
 _TEXT = {".py", ".md", ".toml", ".txt", ".html", ".json", ".yml", ".yaml", ".cfg", ".sh", ".tsv", ".csv", ""}
 _LONGEST_BYTES = 2_000_000
