@@ -1,4 +1,4 @@
-"""Runs the Python examples of README.md and docs/*.md, each page in a folder of its own, from top to bottom.
+"""Runs the Python examples of README.md, CONTRIBUTING.md and docs/*.md, each page in a folder of its own, from top to bottom.
 
 A block that begins with a comment such as ``# shout.py`` is saved under that name, as a reader would do, so
 that later blocks and worker processes can import it. Run with ``-p no:randomly``: the blocks of a page need
@@ -60,7 +60,7 @@ def _leave_folder(namespace: dict[str, Any]) -> None:
 
 pytest_collect_file = Sybil(
     parsers=[_parse_python, SkipParser()],
-    patterns=["README.md", "docs/*.md", "docs/decisions/*.md"],
+    patterns=["README.md", "CONTRIBUTING.md", "docs/*.md", "docs/decisions/*.md"],
     setup=_enter_folder,
     teardown=_leave_folder,
 ).pytest()
