@@ -1,4 +1,4 @@
-"""Runs the Python examples of README.md, CONTRIBUTING.md and docs/*.md, each page in a folder of its own, from top to bottom.
+"""Runs the Python examples of the README, CONTRIBUTING and docs, each page in its own folder, top to bottom.
 
 A block that begins with a comment such as ``# shout.py`` is saved under that name, as a reader would do, so
 that later blocks and worker processes can import it. Run with ``-p no:randomly``: the blocks of a page need
