@@ -137,6 +137,14 @@ def test_buckets_that_cannot_be_are_refused() -> None:
         compile(lambda x: x, (template("batch"),), buckets=Buckets(rows=(1, 2)))
 
 
+def test_an_answer_that_cannot_be_sliced_back_is_refused(compiler: Any) -> None:
+    flat = compile(
+        lambda x: ops.reshape(x, (-1,)), (template("n", 2),), buckets=Buckets(n=(2, 4)), compiler=compiler
+    )
+    with pytest.raises(BadArgument, match=r"axis 0 of the answer of <lambda> is 8 where 'n' is 4"):
+        flat(np.ones((3, 2), np.float32))
+
+
 def test_one_bucket_alone_is_sliced_too(compiler: Any) -> None:
     double = compile(
         lambda x: (x * 2.0, x.sum()), (template("n"),), buckets=Buckets(n=(4,)), compiler=compiler
@@ -183,6 +191,7 @@ def children(folder: Path, count: int) -> list[tuple[str, ...]]:
 
 @needs_xla
 @pytest.mark.process
+@pytest.mark.slow
 @pytest.mark.timeout(120)
 def test_processes_share_a_cache_folder_and_survive_a_damaged_entry(tmp_path: Path) -> None:
     at_once = children(tmp_path, 3)

@@ -148,19 +148,28 @@ class Bucketed:
     def _find_cuts(self) -> list[dict[int, str]]:
         """Ask for the answer's shapes at two sizes of one axis, the others staying as they are."""
         base = {name: sizes[0] for name, sizes in self.buckets.sizes.items()}
-        before = [leaf.shape for leaf in leaves_of(self.maker.answers(_sized(self.maker.templates, base)))]
+        before = self._answer_shapes(base)
         cuts = [dict[int, str]() for _ in before]
         for name, sizes in self.buckets.sizes.items():
-            largest = sizes[-1]
-            other = {**base, name: largest if largest != base[name] else 2 * largest}
-            after = [
-                leaf.shape for leaf in leaves_of(self.maker.answers(_sized(self.maker.templates, other)))
-            ]
+            size = sizes[-1] if sizes[-1] != base[name] else 2 * sizes[-1]
+            after = self._answer_shapes({**base, name: size})
             for cut, old, new in zip(cuts, before, after, strict=True):
-                cut |= {
-                    axis: name for axis, (one, two) in enumerate(zip(old, new, strict=True)) if one != two
-                }
+                for axis in _grown(old, new):
+                    if (old[axis], new[axis]) != (base[name], size):
+                        raise BadArgument(
+                            f"axis {axis} of the answer of {self.maker.name} is {new[axis]} where {name!r} is "
+                            f"{size}: only an axis of the same size can be sliced back"
+                        )
+                    cut[axis] = name
         return cuts
+
+    def _answer_shapes(self, sizes: Mapping[str, int]) -> list[tuple[int, ...]]:
+        return [leaf.shape for leaf in leaves_of(self.maker.answers(self.sized(sizes)))]
+
+
+def _grown(old: tuple[int, ...], new: tuple[int, ...]) -> list[int]:
+    """Return the axes whose sizes differ."""
+    return [axis for axis, (one, two) in enumerate(zip(old, new, strict=True)) if one != two]
 
 
 def _with_sizes(leaf: Template, sizes: Mapping[str, int]) -> Template:
