@@ -123,9 +123,8 @@ class Service:
         headers: tuple[tuple[bytes, bytes], ...] = (JSON,),
     ) -> Exchange:
         """Begin a request; without a body the test pushes it piece by piece."""
-        exchange = Exchange(
-            self.app, {"type": "http", "method": method, "path": path, "headers": list(headers)}
-        )
+        scope = {"type": "http", "method": method, "path": path, "headers": list(headers)}
+        exchange = Exchange(self.app, scope | {"client": ("127.0.0.1", 1)})
         if body is not None:
             exchange.push(body)
         return exchange

@@ -7,12 +7,13 @@ from tests.web.kit import JSON, Make, Service, until
 
 from pulse_ai.core import WebSettings
 from pulse_ai.web import App
-from pulse_ai.web.asgi import ClientGone, Head
+from pulse_ai.web.asgi import ClientGone, read_head
 from pulse_ai.web.bodies import Bodies
 from pulse_ai.web.problems import TooManyBodies
 from pulse_ai.web.watch import ClientWatch
 
 STRING = {"type": "string"}
+NO_HEADERS = read_head({"headers": [], "client": None})
 IMPATIENT = {"sweep_every_s": 0.001, "body_timeout_s": 0.003}
 
 
@@ -200,7 +201,7 @@ async def test_a_body_still_arriving_at_the_end_is_told_of_it(service: Service) 
 async def test_bodies_that_arrive_together_share_one_bound() -> None:
     bodies = Bodies(limit_bytes=10, room_bytes=15)
     queues = [asyncio.Queue[dict[str, object]]() for _ in range(2)]
-    reads = [asyncio.create_task(bodies.read(queue.get, Head(None, None))) for queue in queues]
+    reads = [asyncio.create_task(bodies.read(queue.get, NO_HEADERS)) for queue in queues]
     queues[0].put_nowait({"type": "http.request", "body": b"x" * 9, "more_body": True})
     await until(queues[0].empty)
     queues[1].put_nowait({"type": "http.request", "body": b"y" * 9, "more_body": True})
@@ -218,7 +219,7 @@ async def test_the_room_of_a_body_is_given_back_however_it_ends() -> None:
         queue.put_nowait({"type": "http.request", "body": b"x" * 9, "more_body": True})
         queue.put_nowait({"type": "http.disconnect"})
         with pytest.raises(ClientGone):
-            await bodies.read(queue.get, Head(None, None))
+            await bodies.read(queue.get, NO_HEADERS)
 
 
 async def test_an_application_without_models_still_answers() -> None:

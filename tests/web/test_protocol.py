@@ -1,6 +1,7 @@
 """Bytes in, bytes out: order, closing, bounds and flow control of one connection, without a socket."""
 
 import asyncio
+import inspect
 import logging
 from typing import Any
 
@@ -14,6 +15,9 @@ from pulse_ai.web.protocol import MAX_HEAD_BYTES, MAX_PIPELINED, OneWriteProtoco
 GET = b"GET /%d HTTP/1.1\r\nhost: x\r\n\r\n"
 POST = b"POST /0 HTTP/1.1\r\ncontent-length: %d\r\n\r\n"
 CHUNKED = b"POST /0 HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n"
+
+
+_NO_LANES: dict[str, Any] = {"lanes": {}} if "lanes" in inspect.signature(OneWriteProtocol).parameters else {}
 
 
 class FakeTransport(asyncio.Transport):
@@ -71,7 +75,7 @@ class Line:
         )
         config.load()
         self.protocol = OneWriteProtocol(
-            config=config, server_state=ServerState(), app_state={}, max_body_bytes=1000
+            config=config, server_state=ServerState(), app_state={}, max_body_bytes=1000, **_NO_LANES
         )
         self.protocol.connection_made(self.transport)
 
