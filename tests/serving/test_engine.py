@@ -163,4 +163,4 @@ async def test_a_thousand_callers_with_every_tenth_gone_leave_nothing_behind() -
             assert msgspec.msgpack.decode(answer) == number
     statistics = engine.statistics()
     assert (statistics.lost, statistics.waiting_items, statistics.running_items) == (0, 0, 0)
-    assert not engine._futures
+    assert not engine._waiting

@@ -21,7 +21,7 @@ from pulse_ai.core import (
 from pulse_ai.serving.cost_model import CostModel
 from pulse_ai.serving.fleet import Fleet
 from pulse_ai.serving.quarantine import Quarantine
-from pulse_ai.serving.queue import WaitingQueue
+from pulse_ai.serving.queue import BatchLimits, WaitingQueue
 from pulse_ai.serving.safety_net import SafetyNet
 from pulse_ai.serving.shares import Shares
 from pulse_ai.serving.ticket import Ticket
@@ -46,6 +46,8 @@ class Admission:
         self._queue = queue
         self._fleet = fleet
         self._refusals = 0
+        self._ample_s = 0.0  # a full queue of empty items takes no longer; 0 until the model is trusted
+        self._byte_s = 0.0  # and each byte so much
         self.model = CostModel()
         self.net = SafetyNet()
         self.shares = Shares()
@@ -67,6 +69,29 @@ class Admission:
         if ahead < size:
             return soonest_s + full_s  # its batch: by then it has filled up with those who came later
         return mean_s + ahead // size * full_s / max(len(self._fleet), 1) + full_s
+
+    def batch_limits(self, *, now_s: float) -> BatchLimits:
+        """Return how far a batch that is sent now may grow."""
+        settings = self._settings
+        return BatchLimits(
+            most_items=settings.batch_size,
+            most_bytes=settings.batch_limit_bytes,
+            now_s=now_s,
+            safe_s=self.model.predict_s(items=settings.batch_size, cost_bytes=self._queue.size_bytes),
+            takes_s=self._takes_s,
+        )
+
+    def batch_done(self, *, items: int, cost_bytes: int, took_s: float) -> None:
+        """Learn from a batch."""
+        model, settings = self.model, self._settings
+        model.batch_done(items=items, cost_bytes=cost_bytes, took_s=took_s)
+        if model.is_trusted:
+            base_s, item_s, self._byte_s = model.coefficients
+            batches = settings.queue_limit_items // settings.batch_size + 3  # waiting, running and its own
+            self._ample_s = batches * (base_s + item_s * settings.batch_size + model.margin_s)
+
+    def _takes_s(self, items: int, cost_bytes: int) -> float:
+        return self.model.predict_s(items=items, cost_bytes=cost_bytes)
 
     def overdue_s(self, takes_s: float) -> float:
         """Return how long a batch that is predicted to take so long may take before its worker counts as hung."""
@@ -107,10 +132,12 @@ class Admission:
         return None
 
     def _too_late(self, ticket: Ticket, now_s: float) -> Overloaded | None:
-        if not self.model.is_trusted or (self._fleet.free and not len(self._queue)):
+        left_s = ticket.deadline_at_s - now_s
+        all_bytes = self._queue.size_bytes + self._fleet.running_bytes + ticket.cost_bytes
+        ample_s = self._ample_s + self._byte_s * all_bytes
+        if left_s >= ample_s * self.net.factor or (self._fleet.free and not len(self._queue)):
             return None
         needs_s = self.finishes_in_s(ticket, now_s=now_s) * self.net.factor
-        left_s = ticket.deadline_at_s - now_s
         if needs_s <= left_s:
             return None
         retry_after_s = self._jittered(needs_s - left_s)

@@ -1,14 +1,14 @@
-"""The asyncio shell round a scheduler: reads the clock, holds the callers' futures, carries out actions.
+"""The asyncio shell round a scheduler: reads the clock, knows whom to tell, carries out actions.
 
 All decisions are the scheduler's. Requests that arrive in one turn of the event loop are seen by it together,
 because ``poll`` runs once at the end of the turn: so concurrent callers fill a batch without any timer.
 """
 
-__all__ = ("Engine", "Runner")
+__all__ = ("Engine", "OnSettled", "Runner")
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import msgspec
@@ -18,6 +18,9 @@ from pulse_ai.port import Item, Result
 from pulse_ai.serving.scheduler import Scheduler
 from pulse_ai.serving.statistics import Statistics
 from pulse_ai.serving.ticket import SendBatch, Settle, Ticket
+
+OnSettled = Callable[[msgspec.Raw | RequestError], None]
+"""Told what became of an item: the encoded answer, or the error."""
 
 _LEAST_TIMER_S = 0.001  # the event loop's clock ticks in milliseconds
 
@@ -46,7 +49,7 @@ class Engine:
         self._runner = runner
         self._deadline_s = deadline_s
         self._loop = asyncio.get_running_loop()
-        self._futures: dict[int, asyncio.Future[msgspec.Raw]] = {}
+        self._waiting: dict[int, OnSettled] = {}
         self._next_id = 0
         self._poll_is_due = False
         self._timer: asyncio.TimerHandle | None = None
@@ -76,31 +79,70 @@ class Engine:
             RequestError: Refused, failed or out of time; the class says which. If the caller is cancelled,
                 the item is taken out of the queue.
         """
+        future: asyncio.Future[msgspec.Raw] = self._loop.create_future()
+
+        def settle(outcome: msgspec.Raw | RequestError) -> None:
+            if future.done():
+                return  # the caller has gone
+            if isinstance(outcome, RequestError):
+                future.set_exception(outcome)
+            else:
+                future.set_result(outcome)
+
+        ticket_id = self.submit(value, settle, timeout_s=timeout_s, priority=priority, caller=caller)
+        try:
+            return await future
+        except asyncio.CancelledError:
+            self.cancel(ticket_id)
+            raise
+
+    def submit(
+        self,
+        value: bytes,
+        on_settled: OnSettled,
+        *,
+        timeout_s: float | None = None,
+        priority: Priority = "interactive",
+        caller: str = "",
+    ) -> int:
+        """Hand in one encoded item, and be called with its outcome: ``infer`` without a task of its own.
+
+        Args:
+            value: The item as msgpack.
+            on_settled: Called once, from the event loop, with the answer or the error; must not block or raise.
+            timeout_s: The caller's time limit, in seconds; None: the default one.
+            priority: ``interactive`` goes before ``batch``.
+            caller: Who asks, for fair shares of the queue; empty where nobody knows.
+
+        Returns:
+            An id for ``cancel``.
+
+        Raises:
+            RequestError: Refused; ``on_settled`` will not be called.
+        """
         now_s = time.monotonic()
-        deadline_at_s = now_s + (self._deadline_s if timeout_s is None else timeout_s)
         self._next_id = ticket_id = self._next_id + 1
         ticket = Ticket(
             ticket_id,
             value,
             offered_at_s=now_s,
-            deadline_at_s=deadline_at_s,
+            deadline_at_s=now_s + (self._deadline_s if timeout_s is None else timeout_s),
             priority=priority,
             caller=caller,
         )
         refusal = self._scheduler.offer(ticket, now_s=now_s)
         if refusal is not None:
             raise refusal
-        future: asyncio.Future[msgspec.Raw] = self._loop.create_future()
-        self._futures[ticket_id] = future
+        self._waiting[ticket_id] = on_settled
         if not self._poll_is_due:
             self.wake()
-        try:
-            return await future
-        except asyncio.CancelledError:
-            self._futures.pop(ticket_id, None)
+        return ticket_id
+
+    def cancel(self, ticket_id: int) -> None:
+        """Forget an item whose caller has gone; ``on_settled`` will not be called any more."""
+        if self._waiting.pop(ticket_id, None) is not None:
             self._scheduler.cancel(ticket_id)
             self.wake()
-            raise
 
     # What the runner tells.
 
@@ -180,7 +222,9 @@ class Engine:
         now_s = time.monotonic()
         for action in self._scheduler.poll(now_s=now_s):
             if isinstance(action, Settle):
-                self._settle(action)
+                on_settled = self._waiting.pop(action.ticket.id, None)
+                if on_settled is not None:
+                    on_settled(action.outcome)
             elif isinstance(action, SendBatch):
                 items = [Item(ticket.id, msgspec.Raw(ticket.value)) for ticket in action.tickets]
                 self._runner.send_batch(action.worker_id, action.batch_id, items)
@@ -189,15 +233,6 @@ class Engine:
         if self._scheduler.is_empty:
             self._emptied.set()
         self._arm(now_s)
-
-    def _settle(self, action: Settle) -> None:
-        future = self._futures.pop(action.ticket.id, None)
-        if future is None or future.done():
-            return  # the caller has gone
-        if isinstance(action.outcome, RequestError):
-            future.set_exception(action.outcome)
-        else:
-            future.set_result(action.outcome)
 
     def _arm(self, now_s: float) -> None:
         """Set the timer, unless one is set that rings early enough: a ring too many costs little."""

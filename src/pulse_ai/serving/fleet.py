@@ -32,13 +32,18 @@ class Run:
 
 
 class Fleet:
-    """Which workers there are and what they have. A worker's id is never used twice."""
+    """Which workers there are and what they have. A worker's id is never used twice.
 
-    __slots__ = ("_free", "_runs")
+    Attributes:
+        running_bytes: Encoded size of all that is with workers.
+    """
+
+    __slots__ = ("_free", "_runs", "running_bytes")
 
     def __init__(self) -> None:
         self._runs: dict[int, Run | None] = {}
         self._free: deque[int] = deque()
+        self.running_bytes = 0
 
     def __len__(self) -> int:
         return len(self._runs)
@@ -57,6 +62,7 @@ class Fleet:
         """Give a batch to the worker that has been free for longest, and return its id."""
         worker_id = self._free.popleft()
         self._runs[worker_id] = run
+        self.running_bytes += run.cost_bytes
         return worker_id
 
     def finish(self, worker_id: int) -> Run | None:
@@ -65,6 +71,7 @@ class Fleet:
         if run is not None:
             self._runs[worker_id] = None
             self._free.append(worker_id)
+            self.running_bytes -= run.cost_bytes
         return run
 
     def remove(self, worker_id: int) -> Run | None:
@@ -76,6 +83,8 @@ class Fleet:
         run = self._runs.pop(worker_id)
         if run is None:
             self._free.remove(worker_id)
+        else:
+            self.running_bytes -= run.cost_bytes
         return run
 
     def __contains__(self, worker_id: int) -> bool:

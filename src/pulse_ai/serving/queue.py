@@ -6,7 +6,7 @@ the earliest deadline goes first within a class; interactive items go before bat
 since new deadlines are ever later; and a caller who floods the queue ranks behind one who does not.
 """
 
-__all__ = ("WaitingQueue",)
+__all__ = ("BatchLimits", "WaitingQueue")
 
 from collections import OrderedDict
 from collections.abc import Callable
@@ -63,32 +63,72 @@ class WaitingQueue:
             return ticket
         return None
 
-    def take(self, most_items: int, fits: Callable[[list[Ticket], Ticket], bool]) -> list[Ticket]:
-        """Remove and return the first tickets by rank, as long as each fits to those before it.
+    def take(self, limits: "BatchLimits", *, newest_first: bool = False) -> list[Ticket]:
+        """Remove and return the first tickets by rank, or the newest ones, as many as the limits allow.
 
-        Args:
-            most_items: How many at most.
-            fits: Told what is taken so far, says whether the next one may join; never asked for the first.
+        At least one is taken where any waits.
         """
-        heap, waiting = self._heap, self._by_arrival
         taken: list[Ticket] = []
-        while heap and len(taken) < most_items:
-            ticket = heap[0][2]
-            if ticket.id in waiting:
-                if taken and not fits(taken, ticket):
-                    break
-                self.discard(ticket)
-                taken.append(ticket)
-            heappop(heap)
-        return taken
-
-    def take_newest(self, most_items: int, fits: Callable[[list[Ticket], Ticket], bool]) -> list[Ticket]:
-        """Remove and return the tickets that came last, as long as each fits to those before it."""
-        taken: list[Ticket] = []
-        while self._by_arrival and len(taken) < most_items:
-            ticket = next(reversed(self._by_arrival.values()))
-            if taken and not fits(taken, ticket):
+        cost_bytes = 0
+        ends_at_s = float("inf")
+        while len(taken) < limits.most_items:
+            ticket = self._newest() if newest_first else self._first()
+            if ticket is None:
+                break
+            cost_bytes += ticket.cost_bytes
+            ends_at_s = min(ends_at_s, ticket.deadline_at_s)
+            if taken and not limits.allow(len(taken) + 1, cost_bytes, ends_at_s):
                 break
             self.discard(ticket)
             taken.append(ticket)
         return taken
+
+    def _first(self) -> Ticket | None:
+        """Return the first ticket by rank, and forget those that have left."""
+        heap, waiting = self._heap, self._by_arrival
+        while heap:
+            if heap[0][1] in waiting:
+                return heap[0][2]
+            heappop(heap)
+        return None
+
+    def _newest(self) -> Ticket | None:
+        for ticket in reversed(self._by_arrival.values()):
+            return ticket
+        return None
+
+
+class BatchLimits:
+    """How far a batch may grow.
+
+    Args:
+        most_items: Most items.
+        most_bytes: Most bytes.
+        now_s: When it would be sent.
+        safe_s: A batch within the first two limits takes no longer than this; so with more time than that left
+            there is nothing to work out.
+        takes_s: Told items and bytes, says how long such a batch takes, in seconds.
+    """
+
+    __slots__ = ("_most_bytes", "_now_s", "_safe_at_s", "_takes_s", "most_items")
+
+    def __init__(
+        self,
+        *,
+        most_items: int,
+        most_bytes: int,
+        now_s: float,
+        safe_s: float,
+        takes_s: Callable[[int, int], float],
+    ) -> None:
+        self.most_items = most_items
+        self._most_bytes = most_bytes
+        self._now_s = now_s
+        self._safe_at_s = now_s + safe_s
+        self._takes_s = takes_s
+
+    def allow(self, items: int, cost_bytes: int, ends_at_s: float) -> bool:
+        """Say whether a batch of this size may be, if its tightest deadline is at ``ends_at_s``."""
+        if cost_bytes > self._most_bytes:
+            return False
+        return self._safe_at_s <= ends_at_s or self._now_s + self._takes_s(items, cost_bytes) <= ends_at_s

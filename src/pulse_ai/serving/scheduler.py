@@ -69,7 +69,6 @@ class Scheduler:
         self._next_batch_id = 0
         self._draining = False
         self._outlook = ("loading", 0.0)
-        self._now_s = 0.0
         self.counters = Counters()
 
     # Events.
@@ -117,7 +116,7 @@ class Scheduler:
         if run is None:
             return
         took_s = now_s - run.sent_at_s
-        self._admission.model.batch_done(items=len(run.tickets), cost_bytes=run.cost_bytes, took_s=took_s)
+        self._admission.batch_done(items=len(run.tickets), cost_bytes=run.cost_bytes, took_s=took_s)
         self.counters.worker_s.observe(took_s)
         if result.counts:
             self.counters.add_task_counts(result.counts)
@@ -219,13 +218,12 @@ class Scheduler:
 
     def _form(self, now_s: float) -> None:
         """Give each free worker what waits: first what a lost worker left, then the queue."""
-        self._now_s = now_s
         while self._fleet.free:
             tickets = self._retries.next_group()
             if tickets:
                 self.counters.retried += len(tickets)
             elif self._is_due(now_s):
-                tickets = self._take()
+                tickets = self._take(now_s)
             else:
                 return
             self._send(tickets, now_s)
@@ -242,28 +240,20 @@ class Scheduler:
             or now_s >= oldest.offered_at_s + settings.batch_timeout_s
         )
 
-    def _take(self) -> list[Ticket]:
+    def _take(self, now_s: float) -> list[Ticket]:
         """Take the next batch; what can no longer finish gives way to what can."""
-        take = self._queue.take_newest if self._admission.net.newest_first else self._queue.take
-        tickets = take(self._settings.batch_size, self._fits)
-        while self._queue and len(tickets) == 1 and self._is_hopeless(tickets[0]):
-            self._expire(tickets[0], self._now_s, where="in the queue; it could no longer finish")
-            tickets = take(self._settings.batch_size, self._fits)
+        limits = self._admission.batch_limits(now_s=now_s)
+        newest_first = self._admission.net.newest_first
+        tickets = self._queue.take(limits, newest_first=newest_first)
+        while len(tickets) == 1 and len(self._queue) and self._is_hopeless(tickets[0], now_s):
+            self._expire(tickets[0], now_s, where="in the queue; it could no longer finish")
+            tickets = self._queue.take(limits, newest_first=newest_first)
         return tickets
 
-    def _fits(self, taken: list[Ticket], ticket: Ticket) -> bool:
-        """Say whether a batch can grow by a ticket and still end before its tightest deadline."""
-        cost_bytes = ticket.cost_bytes + sum(other.cost_bytes for other in taken)
-        if cost_bytes > self._settings.batch_limit_bytes:
-            return False
-        tightest_at_s = min(ticket.deadline_at_s, *(other.deadline_at_s for other in taken))
-        takes_s = self._admission.model.predict_s(items=len(taken) + 1, cost_bytes=cost_bytes)
-        return self._now_s + takes_s <= tightest_at_s or not self._admission.model.is_trusted
-
-    def _is_hopeless(self, ticket: Ticket) -> bool:
+    def _is_hopeless(self, ticket: Ticket, now_s: float) -> bool:
         model = self._admission.model
         takes_s = model.predict_s(items=1, cost_bytes=ticket.cost_bytes)
-        return model.is_trusted and self._now_s + takes_s > ticket.deadline_at_s
+        return model.is_trusted and now_s + takes_s > ticket.deadline_at_s
 
     def _send(self, tickets: list[Ticket], now_s: float) -> None:
         self._next_batch_id += 1

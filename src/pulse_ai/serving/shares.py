@@ -5,6 +5,7 @@ __all__ = ("Shares",)
 from collections import OrderedDict
 
 _RECENTLY_S = 10.0  # a caller who asked within this time, refused or not, has a share kept for it
+_NOTED_S = 1.0  # asking again within this time is not noted anew
 _MOST_CALLERS = 4096  # remembered; the one who asked longest ago is forgotten first
 
 
@@ -31,6 +32,8 @@ class Shares:
     def asked(self, caller: str, *, now_s: float) -> None:
         """Note that a caller asks, whatever the answer will be."""
         asked = self._asked_at_s
+        if now_s < asked.get(caller, -_NOTED_S) + _NOTED_S:
+            return
         asked[caller] = now_s
         asked.move_to_end(caller)
         while len(asked) > _MOST_CALLERS or next(iter(asked.values())) < now_s - _RECENTLY_S:

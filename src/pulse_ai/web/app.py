@@ -9,6 +9,7 @@ from pulse_ai.core import RequestError, UnknownModel, WebSettings
 from pulse_ai.serving import OpenServing
 from pulse_ai.web.asgi import (
     ClientGone,
+    Head,
     Receive,
     Response,
     Scope,
@@ -23,7 +24,7 @@ from pulse_ai.web.pages import Pages
 from pulse_ai.web.problems import MethodNotAllowed, UnknownPath
 from pulse_ai.web.watch import ClientWatch, Watched
 
-_Answer = Callable[[bytes, float | None], Awaitable[bytes]]
+_Answer = Callable[[bytes, Head], Awaitable[bytes]]
 
 
 class App:
@@ -33,6 +34,9 @@ class App:
         servings: The open servings by name.
         settings: The outer bounds.
         watch: Looks after the clients; a test may bring one that is less patient.
+
+    Attributes:
+        lanes: The models by the path of their single items, for ``FastLane``.
     """
 
     def __init__(
@@ -46,6 +50,7 @@ class App:
             self._answers[f"/api/{name}/batch"] = (endpoint, endpoint.answer_batch)
         self._pages = Pages(self._endpoints)
         self._watch = watch or ClientWatch()
+        self.lanes = {f"/api/{name}".encode(): endpoint for name, endpoint in self._endpoints.items()}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -67,8 +72,8 @@ class App:
         endpoint, answer = found
         watched = self._watch.begin(receive)
         try:
-            body, timeout_s = await self._read(endpoint, watched, scope, receive)
-            return Response(200, await answer(body, timeout_s))
+            body, head = await self._read(endpoint, watched, scope, receive)
+            return Response(200, await answer(body, head))
         except asyncio.CancelledError:
             if watched.ended_with is None:
                 raise
@@ -78,7 +83,7 @@ class App:
 
     async def _read(
         self, endpoint: ModelEndpoint, watched: Watched, scope: Scope, receive: Receive
-    ) -> tuple[bytes, float | None]:
+    ) -> tuple[bytes, Head]:
         """Check and read what can be told without the model."""
         try:
             if scope["method"] != "POST":
@@ -89,7 +94,7 @@ class App:
         except RequestError as error:
             raise self._count(endpoint, error) from None
         watched.reading = False
-        return body, head.timeout_s
+        return body, head
 
     def _count(self, endpoint: ModelEndpoint, error: Exception) -> Exception:
         if isinstance(error, RequestError):

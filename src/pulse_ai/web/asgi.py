@@ -23,7 +23,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from pulse_ai.core import InvalidInput, Refused, RequestError, TooLarge
+from pulse_ai.core import InvalidInput, Priority, Refused, RequestError, TooLarge
 from pulse_ai.web.problems import (
     PROBLEMS,
     MethodNotAllowed,
@@ -42,6 +42,7 @@ MAX_TIMEOUT_MS = 3_600_000
 """Longest time limit that a client may ask for, in milliseconds."""
 
 _JSON = b"application/json"
+_KEY_BYTES = 128  # of an API key; more do not tell callers apart
 _OUR_CHARSETS = frozenset({"utf-8", "utf8", "us-ascii"})
 
 
@@ -54,6 +55,8 @@ class Head(NamedTuple):
 
     timeout_s: float | None
     length_bytes: int | None
+    priority: Priority
+    caller: str
 
 
 class Response(NamedTuple):
@@ -69,10 +72,14 @@ def read_head(scope: Scope) -> Head:
 
     Raises:
         UnsupportedMediaType: The body is announced as something else than JSON in UTF-8.
-        InvalidInput: ``X-Request-Timeout-Ms`` is not a number of milliseconds within its range.
+        InvalidInput: ``X-Request-Timeout-Ms`` is not a number of milliseconds within its range, or
+            ``X-Priority`` is not one of the classes.
     """
     timeout_s: float | None = None
     length_bytes: int | None = None
+    priority: Priority = "interactive"
+    client = scope["client"]
+    caller: str = client[0] if client else ""
     for name, value in scope["headers"]:
         if name == b"content-type":
             if value != _JSON:
@@ -81,7 +88,11 @@ def read_head(scope: Scope) -> Head:
             length_bytes = int(value) if value.isdigit() and len(value) < 20 else None
         elif name == b"x-request-timeout-ms":
             timeout_s = _timeout_s(value)
-    return Head(timeout_s, length_bytes)
+        elif name == b"x-priority":
+            priority = _priority(value)
+        elif name == b"x-api-key":
+            caller = "key:" + value[:_KEY_BYTES].decode("latin-1")
+    return Head(timeout_s, length_bytes, priority, caller)
 
 
 def _check_content_type(value: bytes) -> None:
@@ -91,6 +102,14 @@ def _check_content_type(value: bytes) -> None:
     charsets = [part[8:].strip('"') for part in parameters if part.startswith("charset=")]
     if not is_json or not _OUR_CHARSETS.issuperset(charsets):
         raise UnsupportedMediaType(given=text[:100])
+
+
+def _priority(value: bytes) -> Priority:
+    if value == b"interactive":
+        return "interactive"
+    if value == b"batch":
+        return "batch"
+    raise InvalidInput(f"X-Priority must be interactive or batch, got {value[:40].decode('latin-1')!r}")
 
 
 def _timeout_s(value: bytes) -> float:

@@ -4,6 +4,7 @@ __all__ = ("ModelEndpoint",)
 
 import asyncio
 from collections import Counter
+from collections.abc import Awaitable
 from typing import Any
 
 import msgspec
@@ -11,6 +12,7 @@ import msgspec
 from pulse_ai.core import BadFrame, InvalidInput, Manifest, ModelError, RequestError, checker_type
 from pulse_ai.port import decode_value, encode_value, to_plain
 from pulse_ai.serving import OpenServing
+from pulse_ai.web.asgi import Head
 from pulse_ai.web.problems import PROBLEMS, BadJson, problem_value
 
 _to_json = msgspec.json.Encoder(enc_hook=to_plain)
@@ -25,25 +27,26 @@ class ModelEndpoint:
         serving: The open serving of the model.
 
     Attributes:
+        engine: Where items are handed in.
         turned_down: Requests that ended before they were offered, by code.
     """
 
     def __init__(self, serving: OpenServing) -> None:
         self.serving = serving
         self.turned_down: Counter[str] = Counter()
-        self._engine = serving.engine
+        self.engine = serving.engine
         self._manifest: Manifest | None = None
         self._decoder: Any = msgspec.json.Decoder()
 
-    async def answer(self, body: bytes, timeout_s: float | None) -> bytes:
+    async def answer(self, body: bytes, head: Head) -> bytes:
         """Return the JSON of the answer to one item.
 
         Raises:
             RequestError: Of any kind.
         """
-        return self._write(await self._engine.infer(self._read(body), timeout_s=timeout_s))
+        return self.write(await self._infer(self.read(body), head))
 
-    async def answer_batch(self, body: bytes, timeout_s: float | None) -> bytes:
+    async def answer_batch(self, body: bytes, head: Head) -> bytes:
         """Return the JSON of the answers to a list of items, each with a status of its own.
 
         Raises:
@@ -51,9 +54,9 @@ class ModelEndpoint:
             InvalidInput: It has no item, or more than the queue can ever hold.
             Refused: No worker is ready, or the service is shutting down.
         """
-        self._engine.check_ready()
+        self.engine.check_ready()
         items = self._split(body)
-        outcomes = await asyncio.gather(*(self._outcome(item, timeout_s) for item in items))
+        outcomes = await asyncio.gather(*(self._outcome(item, head) for item in items))
         return _to_json.encode({"results": outcomes})
 
     def check_ready(self) -> None:
@@ -62,12 +65,12 @@ class ModelEndpoint:
         Raises:
             Refused: No worker is ready, or the service is shutting down.
         """
-        self._engine.check_ready()
+        self.engine.check_ready()
 
-    async def _outcome(self, item: msgspec.Raw, timeout_s: float | None) -> dict[str, Any]:
+    async def _outcome(self, item: msgspec.Raw, head: Head) -> dict[str, Any]:
         try:
-            value = await self._engine.infer(self._read(item), timeout_s=timeout_s)
-            return {"status": 200, "value": msgspec.Raw(self._write(value))}
+            value = await self._infer(self.read(item), head)
+            return {"status": 200, "value": msgspec.Raw(self.write(value))}
         except RequestError as error:
             return {"status": PROBLEMS[error.code].status, "error": problem_value(error)}
 
@@ -83,8 +86,16 @@ class ModelEndpoint:
             raise self._count(InvalidInput(f"the list has {len(items)} items; send 1 to {limit}"))
         return items
 
-    def _read(self, body: bytes | msgspec.Raw) -> bytes:
-        """Turn a JSON item into what travels."""
+    def _infer(self, value: bytes, head: Head) -> Awaitable[msgspec.Raw]:
+        return self.engine.infer(value, timeout_s=head.timeout_s, priority=head.priority, caller=head.caller)
+
+    def read(self, body: bytes | msgspec.Raw) -> bytes:
+        """Turn a JSON item into what travels.
+
+        Raises:
+            BadJson: It is not JSON.
+            InvalidInput: It is not what the model takes.
+        """
         manifest = self.serving.manifest
         if manifest is not self._manifest and manifest is not None:
             self._manifest = manifest
@@ -106,8 +117,12 @@ class ModelEndpoint:
             return self._count(BadJson(f"the body is not JSON: {error}"))
         return self._count(InvalidInput(why))
 
-    def _write(self, answer: msgspec.Raw) -> bytes:
-        """Turn an answer into JSON."""
+    def write(self, answer: msgspec.Raw) -> bytes:
+        """Turn an answer into JSON.
+
+        Raises:
+            ModelError: It has no JSON form.
+        """
         try:
             return _to_json.encode(decode_value(answer))
         except (BadFrame, NotImplementedError, TypeError, ValueError, RecursionError) as error:

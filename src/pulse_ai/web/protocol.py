@@ -14,6 +14,7 @@ __all__ = ("MAX_HEAD_BYTES", "MAX_PIPELINED", "OneWriteProtocol")
 
 import asyncio
 from collections import deque
+from collections.abc import Callable, Mapping
 from typing import Any, cast
 
 from uvicorn.protocols.http.flow_control import FlowControl
@@ -21,7 +22,9 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 
 from pulse_ai.core import RequestError
 from pulse_ai.web.asgi import problem_response
-from pulse_ai.web.problems import PROBLEMS, BadRequest, HeadTooLarge
+from pulse_ai.web.endpoint import ModelEndpoint
+from pulse_ai.web.lane import LaneCycle, http_bytes
+from pulse_ai.web.problems import BadRequest, HeadTooLarge
 
 MAX_HEAD_BYTES = 64 * 1024
 """Most bytes of a request line with its headers, where they come in more than one read of the socket."""
@@ -48,6 +51,14 @@ class _TurnWriter:
         if not self._pending:
             self._loop.call_soon(self._flush)
         self._pending.append(piece)
+
+    def write_now(self, piece: bytes) -> None:
+        """Send a piece at once, after what is pending."""
+        if self._pending:
+            self._pending.append(piece)
+            self._flush()
+        else:
+            self._transport.write(piece)
 
     def close(self) -> None:
         """Send what is pending, then close."""
@@ -78,23 +89,35 @@ class OneWriteProtocol(HttpToolsProtocol):
 
     Args:
         max_body_bytes: Longest request body; far longer ones are cut off even where nobody reads them.
+        lanes: The models that are answered in the fast lane, by path.
     """
 
-    def __init__(self, *args: Any, max_body_bytes: int, **kwargs: Any) -> None:
+    def __init__(
+        self, *args: Any, max_body_bytes: int, lanes: Mapping[bytes, ModelEndpoint], **kwargs: Any
+    ) -> None:
         super().__init__(*args, **kwargs)
+        self._lanes = lanes
+        self._write_now: Callable[[bytes], None] = self._not_connected
         self._max_body_bytes = max_body_bytes
         self._seen_cycle: object = None
         self._more_bytes = 0  # read since the last head was complete
         self._stuck: object = None
 
+    def _not_connected(self, piece: bytes) -> None:
+        raise RuntimeError(f"{len(piece)} bytes are to be written before there is a connection")
+
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin a connection."""
-        super().connection_made(cast("asyncio.Transport", _TurnWriter(transport, self.loop)))
+        writer = _TurnWriter(transport, self.loop)
+        super().connection_made(cast("asyncio.Transport", writer))
+        self._write_now = writer.write_now
         self.flow = _PipelineFlow(self.transport, self.pipeline)
 
     def data_received(self, data: bytes) -> None:
         """Read on, and keep an eye on what comes without completing a head."""
         super().data_received(data)
+        if isinstance(self.cycle, LaneCycle) and self.cycle.more_body:
+            self._leave_lane(self.cycle)
         if self.cycle is not self._seen_cycle:
             self._seen_cycle = self.cycle
             self._more_bytes = 0
@@ -104,6 +127,58 @@ class OneWriteProtocol(HttpToolsProtocol):
         self._more_bytes += len(data)
         if self._more_bytes > MAX_HEAD_BYTES:
             self._bound_request()
+
+    def on_message_begin(self) -> None:
+        """Begin a head. What only ASGI needs of a scope is made once it is known that ASGI gets it."""
+        self.url = b""
+        self.expect_100_continue = False
+        self.headers = []
+        self.scope = cast("Any", {"headers": self.headers, "client": self.client})
+
+    def on_headers_complete(self) -> None:
+        """Begin a request: in the fast lane where it is an ordinary one, else as uvicorn does."""
+        endpoint = self._lanes.get(self.url)
+        newest = self._newest()
+        if (
+            endpoint is None
+            or self.expect_100_continue
+            or (newest is not None and not newest.response_complete)
+            or self.parser.get_method() != b"POST"
+            or self.parser.get_http_version() != "1.1"
+            or self.flow.write_paused
+        ):
+            self._begin_asgi()
+            return
+        self.cycle = LaneCycle(  # type: ignore[assignment]
+            endpoint,
+            self.scope,
+            keep_alive=self.parser.should_keep_alive(),
+            write=self._write_now,
+            on_complete=self._lane_complete,
+            max_body_bytes=self._max_body_bytes,
+        )
+
+    def _begin_asgi(self) -> None:
+        """Begin a request as uvicorn does, with the whole of a scope."""
+        url, headers, expects = self.url, self.headers, self.expect_100_continue
+        super().on_message_begin()
+        self.url, self.expect_100_continue = url, expects
+        self.headers.extend(headers)
+        super().on_headers_complete()
+
+    def _lane_complete(self) -> None:
+        if self.cycle.keep_alive:
+            self.on_response_complete()
+        else:
+            self.server_state.total_requests += 1
+            self.transport.close()
+
+    def _leave_lane(self, cycle: LaneCycle) -> None:
+        """Let a request whose body comes in pieces go on as uvicorn does it."""
+        self.cycle = None  # type: ignore[assignment]
+        self._begin_asgi()
+        self.cycle.body = cycle.body
+        self.cycle.message_event.set()
 
     def send_400_response(self, msg: str) -> None:
         """Answer bytes that are not HTTP."""
@@ -161,10 +236,5 @@ class OneWriteProtocol(HttpToolsProtocol):
         self.flow.pause_reading()
 
     def _close_with(self, error: RequestError) -> None:
-        status, body, headers = problem_response(error)
-        kind = PROBLEMS[error.code]
-        head = [b"HTTP/1.1 %d %s" % (status, kind.title.encode())]
-        head += [b"%s: %s" % header for header in headers]
-        head += [b"content-length: %d" % len(body), b"connection: close", b"", body]
-        self.transport.write(b"\r\n".join(head))
+        self.transport.write(http_bytes(problem_response(error), close=True))
         self.transport.close()
