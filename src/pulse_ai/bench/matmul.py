@@ -1,7 +1,7 @@
 """The matrix product, written once, on every backend of this machine: ``pulse bench matmul``.
 
 Each size is run on all backends in turn, and again, so that a noisy neighbour disturbs all of them alike; the
-figure is the median. Every figure is measured: a size that pure Python would not finish in reasonable time
+figure is the median. A turn begins with a run that is not timed. Every figure is measured: a size that pure Python would not finish in reasonable time
 has none, unless ``full`` asks for it. The peak is the fastest matrix product seen in any single run, of any
 library and size; what is under test is one of those, so its share of the peak cannot exceed 1.
 """
@@ -12,6 +12,7 @@ import argparse
 import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -130,10 +131,15 @@ def _timed(
         repeats[name] = max(1, int(_SHORTEST_S / max(1e-9, _once_s(run))))
     for _ in range(rounds):
         for name, times in repeats.items():
-            samples[name].append(
-                _once_s(lambda run=runs[name], times=times: [run() for _ in range(times)]) / times
-            )
+            if times > 1 or rounds > _SLOW_ROUNDS:
+                runs[name]()  # untimed: the threads of the one before spin on for a while after their work
+            samples[name].append(_once_s(partial(_repeat, runs[name], times)) / times)
     return samples
+
+
+def _repeat(run: Callable[[], Any], times: int) -> None:
+    for _ in range(times):
+        run()
 
 
 def _once_s(run: Callable[[], Any]) -> float:
