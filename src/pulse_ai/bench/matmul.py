@@ -1,9 +1,10 @@
 """The matrix product, written once, on every backend of this machine: ``pulse bench matmul``.
 
-Each size is run on all backends in turn, and again, so that a noisy neighbour disturbs all of them alike; the
-figure is the median. A turn begins with a run that is not timed. Every figure is measured: a size that pure Python would not finish in reasonable time
-has none, unless ``full`` asks for it. The peak is the fastest matrix product seen in any single run, of any
-library and size; what is under test is one of those, so its share of the peak cannot exceed 1.
+Each size is run on all backends in turn, and again, so that a noisy neighbour disturbs all of them alike; a
+turn begins with a run that is not timed, and the figure is the median. Every figure is measured: a size that
+pure Python would not finish in reasonable time has none, unless ``full`` asks for it. The peak is the fastest
+matrix product seen in any single run, of any library and size; what is under test is one of those, so its
+share of the peak cannot exceed 1.
 """
 
 __all__ = ("Figure", "MatmulReport", "main", "run_matmul")
