@@ -3,23 +3,26 @@
 import os
 import threading
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from pulse_ai import Task
 
+Json = dict[str, Any]
+
 
 class Echo(Task):
     """Answers with the item itself."""
 
-    def predict(self, items: list[dict]) -> list[dict]:  # type: ignore[type-arg]
+    def predict(self, items: list[Json]) -> list[Json]:
         return items
 
 
 class Slow(Echo):
     """Takes a moment for each batch."""
 
-    def predict(self, items: list[dict]) -> list[dict]:  # type: ignore[type-arg]
+    def predict(self, items: list[Json]) -> list[Json]:
         threading.Event().wait(0.02)
         return items
 

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from pulse_ai.core import RequestError, SchedulerSettings
 from pulse_ai.serving import Scheduler, Ticket
+from pulse_ai.serving.admission import Admission
 from pulse_ai.testing import Faults, Scenario, Traffic, Violation, simulate
 
 ROUGH = Scenario(
@@ -137,7 +138,10 @@ def test_the_simulator_notices_a_scheduler_that_mixes_up_answers(monkeypatch: py
 
 
 def test_the_simulator_notices_a_queue_without_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pulse_ai.serving.admission.Admission.refusal", lambda *_, **__: None)
+    def admit(self: Admission, ticket: Ticket, *, now_s: float) -> None:
+        del self, ticket, now_s
+
+    monkeypatch.setattr(Admission, "refusal", admit)
     with pytest.raises(Violation, match="G3"):
         simulate(replace(ROUGH, traffic=replace(ROUGH.traffic, requests=3000, rate=50_000.0)))
 

@@ -1,6 +1,14 @@
 """Every setting, in one place, frozen. Units are in the names; a bad value is refused when it is made."""
 
-__all__ = ("BatchMode", "GiveUp", "Priority", "SchedulerSettings", "WebSettings", "WorkerSettings", "cache_dir")
+__all__ = (
+    "BatchMode",
+    "GiveUp",
+    "Priority",
+    "SchedulerSettings",
+    "WebSettings",
+    "WorkerSettings",
+    "cache_dir",
+)
 
 import os
 from dataclasses import dataclass

@@ -4,7 +4,7 @@ __all__ = ("OpenServing", "Serving", "ServingOptions")
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncGenerator, Iterable
 from dataclasses import fields
 from typing import Any, TypedDict, Unpack
 
@@ -120,7 +120,7 @@ class Serving:
         return [_outcome(answers[item.id], decoder) for item in encoded]
 
     @contextlib.asynccontextmanager
-    async def open(self, *, wait: bool = True) -> AsyncIterator["OpenServing"]:
+    async def open(self, *, wait: bool = True) -> AsyncGenerator["OpenServing"]:
         """Serve with supervised workers for as long as the block lasts.
 
         Args:

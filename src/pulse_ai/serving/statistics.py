@@ -32,7 +32,7 @@ class Counters:
         task_counts: What the task itself counts, by name.
     """
 
-    answers: Counter[str] = field(default_factory=Counter)
+    answers: Counter[str] = field(default_factory=Counter[str])
     admitted: int = 0
     settled: int = 0
     late: int = 0
@@ -42,7 +42,7 @@ class Counters:
     answer_s: Histogram = field(default_factory=_seconds)
     worker_s: Histogram = field(default_factory=_seconds)
     batch_items: Histogram = field(default_factory=lambda: Histogram(BATCH_ITEMS_BOUNDS))
-    task_counts: dict[str, int] = field(default_factory=dict)
+    task_counts: dict[str, int] = field(default_factory=dict[str, int])
 
     def add_task_counts(self, counts: dict[str, int]) -> None:
         """Sum what a worker counted during one batch."""

@@ -126,6 +126,7 @@ class ModelEndpoint:
         try:
             return _to_json.encode(decode_value(answer))
         except (BadFrame, NotImplementedError, TypeError, ValueError, RecursionError) as error:
+            self.turned_down["ok"] -= 1  # so the scheduler counted it, which does not look into answers
             raise self._count(ModelError(f"the answer has no JSON form: {error}")) from error
 
     def _count(self, error: RequestError) -> RequestError:

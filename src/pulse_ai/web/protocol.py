@@ -21,7 +21,7 @@ from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from pulse_ai.core import RequestError
-from pulse_ai.web.asgi import problem_response
+from pulse_ai.web.asgi import Scope, problem_response
 from pulse_ai.web.endpoint import ModelEndpoint
 from pulse_ai.web.lane import LaneCycle, http_bytes
 from pulse_ai.web.problems import BadRequest, HeadTooLarge
@@ -116,8 +116,11 @@ class OneWriteProtocol(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         """Read on, and keep an eye on what comes without completing a head."""
         super().data_received(data)
-        if isinstance(self.cycle, LaneCycle) and self.cycle.more_body:
-            self._leave_lane(self.cycle)
+        if isinstance(self.cycle, LaneCycle):
+            if self.cycle.more_body:
+                self._leave_lane(self.cycle)
+            elif self.flow.read_paused:
+                self.flow.resume_reading()  # a body over uvicorn's high water that came at once
         if self.cycle is not self._seen_cycle:
             self._seen_cycle = self.cycle
             self._more_bytes = 0
@@ -139,20 +142,21 @@ class OneWriteProtocol(HttpToolsProtocol):
         """Begin a request: in the fast lane where it is an ordinary one, else as uvicorn does."""
         endpoint = self._lanes.get(self.url)
         newest = self._newest()
+        parser = cast("Any", self.parser)
         if (
             endpoint is None
             or self.expect_100_continue
             or (newest is not None and not newest.response_complete)
-            or self.parser.get_method() != b"POST"
-            or self.parser.get_http_version() != "1.1"
+            or parser.get_method() != b"POST"
+            or parser.get_http_version() != "1.1"
             or self.flow.write_paused
         ):
             self._begin_asgi()
             return
         self.cycle = LaneCycle(  # type: ignore[assignment]
             endpoint,
-            self.scope,
-            keep_alive=self.parser.should_keep_alive(),
+            cast("Scope", self.scope),
+            keep_alive=parser.should_keep_alive(),
             write=self._write_now,
             on_complete=self._lane_complete,
             max_body_bytes=self._max_body_bytes,
@@ -177,7 +181,7 @@ class OneWriteProtocol(HttpToolsProtocol):
         """Let a request whose body comes in pieces go on as uvicorn does it."""
         self.cycle = None  # type: ignore[assignment]
         self._begin_asgi()
-        self.cycle.body = cycle.body
+        self.cycle.body = bytearray(cycle.body)
         self.cycle.message_event.set()
 
     def send_400_response(self, msg: str) -> None:

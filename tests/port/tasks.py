@@ -1,0 +1,171 @@
+"""Tasks that the tests run in worker processes. Each does one thing that a task should not do, or may."""
+
+import ctypes
+import os
+import signal
+import sys
+import threading
+import time
+from typing import Any
+
+import numpy as np
+
+from pulse_ai import Task
+
+
+class Echo(Task):
+    """Answers with the item itself."""
+
+    def predict(self, items: list[Any]) -> list[Any]:
+        return items
+
+
+class Arrays(Task):
+    """Takes and answers arrays."""
+
+    def predict(self, items: list[np.ndarray]) -> list[np.ndarray]:  # type: ignore[type-arg]
+        return [item[::-1] for item in items]
+
+
+class Talker(Task):
+    """Prints wherever it can, past Python too."""
+
+    def load(self) -> None:
+        print("load on stdout")  # noqa: T201
+        sys.stderr.write("load on stderr\n")
+
+    def predict(self, items: list[str]) -> list[str]:
+        print("predict on stdout", flush=True)  # noqa: T201
+        os.write(1, b"from C on 1\n")
+        os.write(2, b"from C on 2\n")
+        os.write(1, b"\x00\xff no text \x00\x00\x00\x05\n")
+        return items
+
+
+class Flood(Task):
+    """Writes as many megabytes as the item says to stdout, without a single line end."""
+
+    def predict(self, items: list[int]) -> list[int]:
+        for megabytes in items:
+            for _ in range(megabytes):
+                os.write(1, b"x" * 2**20)
+        return items
+
+
+class Ends(Task):
+    """Ends its process in the way that the item names."""
+
+    def predict(self, items: list[str]) -> list[str]:
+        for item in items:
+            if item == "exit":
+                sys.exit(7)
+            elif item == "exit with a thread":
+                threading.Thread(target=threading.Event().wait).start()
+                sys.exit(7)
+            elif item == "os._exit":
+                os._exit(9)
+            elif item == "segfault":
+                ctypes.string_at(0)
+            elif item == "abort":
+                os.abort()
+            elif item == "close everything":
+                os.closerange(0, 1000)
+            elif item == "close stdout":
+                os.closerange(0, 3)
+            elif item == "hang":
+                signal.pause()
+            elif item == "raise":
+                raise ValueError(item)
+        return items
+
+
+class Native(Task):
+    """Sits in C, holding the GIL, and never comes back by itself."""
+
+    def predict(self, items: list[int]) -> list[int]:
+        print("in C", os.getpid(), flush=True)  # noqa: T201
+        ctypes.PyDLL(None).sleep(1000)
+        return items
+
+
+class Forks(Task):
+    """Leaves a grandchild behind that holds every descriptor of the worker, and says its pid."""
+
+    def predict(self, items: list[str]) -> list[int]:
+        pid = os.fork()
+        if pid == 0:
+            signal.pause()
+        if items == ["and die"]:
+            print("grandchild", pid, flush=True)  # noqa: T201
+            os._exit(5)
+        return [pid] * len(items)
+
+
+class ForksAndDiesInLoad(Task):
+    """Dies while loading, with a grandchild that holds the wire."""
+
+    def load(self) -> None:
+        if os.fork() == 0:
+            signal.pause()
+        os._exit(5)
+
+
+class HangsInLoad(Task):
+    def load(self) -> None:
+        self.report_progress(0.5, "half way")
+        signal.pause()
+
+
+class ReportsForLong(Task):
+    """Loads for longer than the start timeout, and says so all the time, from a thread of its own."""
+
+    def load(self) -> None:
+        thread = threading.Thread(target=self._report, daemon=True)
+        thread.start()
+        thread.join()
+
+    def _report(self) -> None:
+        for number in range(12):
+            self.report_progress(number / 12, "\udce9 still there")
+            time.sleep(0.1)  # noqa: TID251 - this is the slow work itself
+
+
+class RaisesInLoad(Task):
+    def load(self) -> None:
+        raise OSError("no file \udce9 here")
+
+
+class ExitsInLoad(Task):
+    def load(self) -> None:
+        sys.exit(0)
+
+
+class DiesInLoad(Task):
+    def load(self) -> None:
+        ctypes.string_at(0)
+
+
+class LateReporter(Task):
+    """Reports progress when loading is over."""
+
+    def predict(self, items: list[int]) -> list[int]:
+        self.report_progress(1.0, "too late")
+        return items
+
+
+class Large(Task):
+    """Answers with as many bytes as the item says."""
+
+    def predict(self, items: list[int]) -> list[bytes]:
+        return [bytes(item) for item in items]
+
+
+class HangsAtExit(Task):
+    """Does not end when it is told to."""
+
+    def load(self) -> None:
+        threading.Thread(target=threading.Event().wait, daemon=True).start()
+        sys.stdout.flush = signal.pause  # type: ignore[method-assign]
+
+    def predict(self, items: list[int]) -> list[int]:
+        return items
