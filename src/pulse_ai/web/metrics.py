@@ -22,10 +22,17 @@ _GAUGES = {
     "pulse_running_items": "Items with workers",
     "pulse_workers_ready": "Workers that are loaded",
     "pulse_padding_ratio": "Share of the tokens computed that were padding, since start",
+    "pulse_cost_batch_seconds": "Learned time of a batch, whatever is in it, in seconds",
+    "pulse_cost_item_seconds": "Learned time that each item adds to its batch, in seconds",
+    "pulse_cost_byte_seconds": "Learned time that each byte adds to its batch, in seconds",
+    "pulse_cost_margin_seconds": "What is added for 99 of 100 batches to take less, in seconds",
+    "pulse_admission_factor": "By how much admission is tighter than predicted; 1 where predictions hold",
+    "pulse_quarantined_inputs": "Inputs that are known to end a worker",
 }
 _COUNTERS = {
     "pulse_requests_total": "Requests by the code of their answer",
     "pulse_worker_restarts_total": "Workers started beyond the first ones",
+    "pulse_worker_deaths_total": "Workers that ended while the service ran",
     "pulse_lost_requests_total": "Admitted requests that were never answered; not 0 means a bug in Pulse",
     "pulse_late_answers_total": "Results that came after their request had ended, and were dropped",
     "pulse_retried_items_total": "Items sent again because their worker ended",
@@ -115,12 +122,19 @@ def _gauge(name: str, statistics: Statistics) -> float:
         "pulse_running_items": statistics.running_items,
         "pulse_workers_ready": statistics.workers_ready,
         "pulse_padding_ratio": padding / max(padding + tokens, 1),
+        "pulse_cost_batch_seconds": statistics.cost_s[0],
+        "pulse_cost_item_seconds": statistics.cost_s[1],
+        "pulse_cost_byte_seconds": statistics.cost_s[2],
+        "pulse_cost_margin_seconds": statistics.cost_margin_s,
+        "pulse_admission_factor": statistics.admission_factor,
+        "pulse_quarantined_inputs": statistics.quarantined_inputs,
     }[name]
 
 
 def _counter(name: str, statistics: Statistics, endpoint: ModelEndpoint) -> float:
     return {
         "pulse_worker_restarts_total": endpoint.serving.restarts,
+        "pulse_worker_deaths_total": statistics.counters.workers_lost,
         "pulse_lost_requests_total": statistics.lost,
         "pulse_late_answers_total": statistics.counters.late,
         "pulse_retried_items_total": statistics.counters.retried,

@@ -23,6 +23,19 @@ _TIMEOUT = {
     "schema": {"type": "number", "exclusiveMinimum": 0, "maximum": MAX_TIMEOUT_MS},
 }
 
+_PRIORITY = {
+    "name": "X-Priority",
+    "in": "header",
+    "description": "Batch items wait for interactive ones, until half of their own time is over.",
+    "schema": {"type": "string", "enum": ["interactive", "batch"], "default": "interactive"},
+}
+_KEY = {
+    "name": "X-API-Key",
+    "in": "header",
+    "description": "Tells callers apart for fair shares of the queue; it is no authentication.",
+    "schema": {"type": "string"},
+}
+
 _PROBLEM = {
     "type": "object",
     "required": ["type", "title", "status", "code", "detail"],
@@ -75,7 +88,7 @@ def _operation(name: str, manifest: Manifest, item: Any, answer: Any) -> dict[st
     return {
         "operationId": name,
         "summary": f"Have {name} (version {manifest.version}) answer one item",
-        "parameters": [_TIMEOUT],
+        "parameters": [_TIMEOUT, _PRIORITY, _KEY],
         "requestBody": {"required": True, "content": {"application/json": {"schema": item}}},
         "responses": {"200": _json("The answer", answer), **_problems()},
     }
