@@ -56,6 +56,12 @@ def main() -> None:
     }
     template = Template((HERE / "card.md").read_text(encoding="utf-8"))
     (options.model / "README.md").write_text(template.substitute(marks), encoding="utf-8")
+    config["pulse"] = {  # shown by the service, as facts of the model
+        "accuracy": {"sst2_dev_int8": int8["dev_accuracy"], "sst2_dev_fp32": exact["dev_accuracy"]},
+        "data": "SST-2",
+        "license": "Apache-2.0 (base weights); see the model card for the data",
+    }
+    (options.model / "config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
