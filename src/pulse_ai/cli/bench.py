@@ -1,4 +1,4 @@
-"""``pulse bench``: load a service, and compare saved measurements."""
+"""``pulse bench``: its commands, and ``pulse bench load`` itself."""
 
 __all__ = ("app",)
 
@@ -11,6 +11,8 @@ from rich.console import Console
 from pulse_ai.bench import load
 from pulse_ai.cli import bench_options as option
 from pulse_ai.cli.bench_errors import usage_errors
+from pulse_ai.cli.bench_matmul import matmul
+from pulse_ai.cli.bench_simulate import simulate_command
 from pulse_ai.cli.bench_suite import compare, run
 from pulse_ai.cli.bench_view import LoadView, draw_load
 
@@ -28,6 +30,8 @@ app = typer.Typer(help="Measure services and functions.", no_args_is_help=True, 
 
 app.command()(run)
 app.command()(compare)
+app.command()(matmul)
+app.command("simulate")(simulate_command)
 
 
 @app.callback()

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from pulse_ai import __version__
+from pulse_ai.cli.bench_group import BenchGroup
 from pulse_ai.cli.doctor import doctor
 from pulse_ai.cli.serve import serve
 from pulse_ai.core import PulseError
@@ -40,6 +41,9 @@ def _root(
 
 app.command()(serve)
 app.command()(doctor)
+app.add_typer(
+    typer.Typer(no_args_is_help=True), name="bench", cls=BenchGroup, help="Measure services and functions."
+)
 
 
 def main() -> None:

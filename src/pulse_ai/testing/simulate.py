@@ -10,6 +10,7 @@ __all__ = ("SimulationReport", "Violation", "simulate")
 
 import random
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from heapq import heappop, heappush
 from typing import Any
@@ -76,8 +77,12 @@ class _Batch:
     hangs: bool
 
 
-def simulate(scenario: Scenario) -> SimulationReport:
+def simulate(scenario: Scenario, *, watch: Callable[[int], None] | None = None) -> SimulationReport:
     """Play a scenario to its end.
+
+    Args:
+        scenario: What is played.
+        watch: Told now and then how many requests have arrived.
 
     Raises:
         Violation: A guarantee did not hold.
@@ -87,11 +92,12 @@ def simulate(scenario: Scenario) -> SimulationReport:
         >>> report.answers["ok"] + report.answers.get("overloaded", 0)
         10000
     """
-    return _Simulation(scenario).run()
+    return _Simulation(scenario, watch).run()
 
 
 class _Simulation:
-    def __init__(self, scenario: Scenario) -> None:
+    def __init__(self, scenario: Scenario, watch: Callable[[int], None] | None) -> None:
+        self._watch = watch
         self._scenario = scenario
         self._random = random.Random(scenario.seed)  # noqa: S311 - a simulation
         self._scheduler = Scheduler(scenario.settings)
@@ -319,6 +325,8 @@ class _Simulation:
         self._played += 1
         if self._played % _FULL_CHECK_EVERY:
             return
+        if self._watch is not None:
+            self._watch(self._arrived)
         now = self._scheduler.statistics()
         settings = self._scenario.settings
         self._largest_queue = max(self._largest_queue, now.waiting_items)

@@ -1,0 +1,42 @@
+"""The options of ``pulse bench simulate``, each with its help."""
+
+__all__ = (
+    "BatchMs",
+    "BatchSize",
+    "Cancelled",
+    "Crashes",
+    "DeadlineMs",
+    "Failing",
+    "Hangs",
+    "ItemMs",
+    "JsonFile",
+    "KillEvery",
+    "Poison",
+    "QueueLimit",
+    "Rate",
+    "Requests",
+    "Seed",
+    "Workers",
+)
+
+from pathlib import Path
+from typing import Annotated
+
+from typer import Option
+
+Requests = Annotated[int, Option(min=1, help="How many requests come.")]
+Rate = Annotated[float, Option(min=0.001, help="Arrivals a second, Poisson, in simulated time.")]
+Workers = Annotated[int, Option(min=1, help="How many workers serve.")]
+BatchSize = Annotated[int, Option(min=1, help="Most items in one batch.")]
+BatchMs = Annotated[float, Option(min=0.001, help="Milliseconds of a batch, whatever is in it.")]
+ItemMs = Annotated[float, Option(min=0, help="Milliseconds that each item adds.")]
+QueueLimit = Annotated[int, Option(min=1, help="Most items waiting.")]
+DeadlineMs = Annotated[float, Option(min=1, help="The time limit of each request, in milliseconds.")]
+Crashes = Annotated[float, Option(min=0, max=1, help="Share of batches in which the worker dies.")]
+Hangs = Annotated[float, Option(min=0, max=1, help="Share of batches that never end.")]
+Poison = Annotated[float, Option(min=0, max=1, help="Share of items that kill their worker.")]
+Failing = Annotated[float, Option(min=0, max=1, help="Share of items on which the task raises.")]
+Cancelled = Annotated[float, Option(min=0, max=1, help="Share of callers who go away.")]
+KillEvery = Annotated[float, Option(min=0, help="Seconds between kills of a random worker; 0: none.")]
+Seed = Annotated[int, Option(help="The same seed gives the same run, event by event.")]
+JsonFile = Annotated[Path | None, Option("--json", help="Write what it came to here as JSON.")]
