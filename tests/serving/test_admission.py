@@ -209,12 +209,12 @@ def test_the_safety_net_tightens_when_admitted_requests_run_late_and_relaxes_aga
     net = SafetyNet()
     for number in range(10):
         for _ in range(10):
-            net.settled(late=True)
+            net.expired()
         net.look(now_s=number * 0.2)
     assert net.factor == 4.0
     assert net.newest_first
     for number in range(10, 60):
-        net.settled(late=False)
+        net.answered(1)
         net.sent(0.1)
         net.look(now_s=number * 0.2)
     assert net.factor == 1.0

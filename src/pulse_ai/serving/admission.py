@@ -121,11 +121,12 @@ class Admission:
 
     def _full(self, ticket: Ticket, now_s: float) -> Overloaded | None:
         settings, queue = self._settings, self._queue
-        if len(queue) >= settings.queue_limit_items:
-            return self._overloaded(len(queue), settings.queue_limit_items, "items", now_s)
+        waiting = len(queue)
+        if waiting >= settings.queue_limit_items:
+            return self._overloaded(waiting, settings.queue_limit_items, "items", now_s)
         if queue.size_bytes + ticket.cost_bytes > settings.queue_limit_bytes:
             return self._overloaded(queue.size_bytes, settings.queue_limit_bytes, "bytes", now_s)
-        if ticket.caller:
+        if waiting and self.shares.callers > 1 and ticket.caller:
             own, limit = self.shares.waiting(ticket.caller), self.shares.limit(settings.queue_limit_items)
             if own >= limit:
                 return self._overloaded(own, limit, "items of this caller", now_s)

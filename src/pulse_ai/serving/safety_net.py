@@ -29,7 +29,7 @@ class SafetyNet:
     Example:
         >>> net = SafetyNet()
         >>> for _ in range(5):
-        ...     net.settled(late=True)
+        ...     net.expired()
         >>> net.look(now_s=1.0)
         >>> net.factor > 1.0, net.newest_first
         (True, True)
@@ -49,10 +49,14 @@ class SafetyNet:
         """Note an item that was sent after this share of its time."""
         self._least_share = min(self._least_share, share)
 
-    def settled(self, *, late: bool) -> None:
-        """Note an admitted item that was answered in time, or ran out of it."""
+    def answered(self, items: int) -> None:
+        """Note a batch of answers; those among them that came too late are noted as expired besides."""
+        self._settled += items
+
+    def expired(self) -> None:
+        """Note an admitted item that ran out of time."""
         self._settled += 1
-        self._late += late
+        self._late += 1
 
     def look(self, *, now_s: float) -> None:
         """Draw the conclusions, if an interval has passed and something happened in it."""

@@ -120,17 +120,19 @@ class Scheduler:
         self.counters.worker_s.observe(took_s)
         if result.counts:
             self.counters.add_task_counts(result.counts)
+        live, observe = self._live, self.counters.answer_s.observe
         for answer in result.answers:
-            ticket = self._live.get(answer.id)
+            ticket = live.get(answer.id)
             if ticket is None:
                 self.counters.late += 1
             elif ticket.deadline_at_s <= now_s:
                 self._expire(ticket, now_s)
+            elif answer.code == OK:
+                observe(now_s - ticket.offered_at_s)
+                self._settle(ticket, answer.value)
             else:
-                if answer.code == OK:
-                    self.counters.answer_s.observe(now_s - ticket.offered_at_s)
-                self._admission.net.settled(late=False)
-                self._settle(ticket, _outcome(answer.code, answer.value))
+                self._settle(ticket, _failure(answer.code, answer.value))
+        self._admission.net.answered(len(result.answers))
 
     def worker_lost(self, worker_id: int, *, now_s: float) -> None:
         """Take a worker out of service; what it had goes again, or is found to have killed it (G5)."""
@@ -273,11 +275,11 @@ class Scheduler:
 
     def _expire(self, ticket: Ticket, now_s: float, *, where: str = "") -> None:
         where = where or ("with a worker" if ticket.state is TicketState.RUNNING else "in the queue")
-        self._admission.net.settled(late=True)
+        self._admission.net.expired()
         self._settle(ticket, DeadlineExceeded(waited_s=now_s - ticket.offered_at_s, where=where))
 
     def _settle(self, ticket: Ticket, outcome: msgspec.Raw | RequestError) -> None:
-        self.counters.answers[outcome.code if isinstance(outcome, RequestError) else OK] += 1
+        self.counters.answers[OK if type(outcome) is msgspec.Raw else outcome.code] += 1
         self._leave(ticket)
         self._actions.append(Settle(ticket, outcome))
 
@@ -297,9 +299,7 @@ class Scheduler:
                 self._admission.shares.left(ticket.caller)
 
 
-def _outcome(code: str, value: msgspec.Raw) -> msgspec.Raw | RequestError:
-    if code == OK:
-        return value
+def _failure(code: str, value: msgspec.Raw) -> RequestError:
     error = InvalidInput if code == InvalidInput.code else ModelError
     try:
         return error(msgspec.msgpack.decode(value, type=str))

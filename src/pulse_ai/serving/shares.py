@@ -50,7 +50,7 @@ class Shares:
     @property
     def callers(self) -> int:
         """How many callers have asked lately; at least 1."""
-        return max(1, len(self._asked_at_s))
+        return len(self._asked_at_s) or 1
 
     def joined(self, caller: str) -> None:
         """Count an item that joined the queue."""

@@ -15,7 +15,7 @@ from collections.abc import Callable
 import msgspec
 
 from pulse_ai.core import RequestError, TooLarge
-from pulse_ai.web.asgi import Response, Scope, problem_response, read_head
+from pulse_ai.web.asgi import Head, Response, Scope, problem_response, read_head
 from pulse_ai.web.endpoint import ModelEndpoint
 from pulse_ai.web.problems import PROBLEMS
 
@@ -104,15 +104,7 @@ class LaneCycle:
         """Hand the item in."""
         endpoint = self._endpoint
         try:
-            try:
-                endpoint.check_ready()
-                head = read_head(self.scope)
-                size_bytes = len(self.body)
-                if size_bytes > self._max_body_bytes:
-                    raise TooLarge(what="the body", size_bytes=size_bytes, limit_bytes=self._max_body_bytes)
-            except RequestError as error:
-                endpoint.turned_down[error.code] += 1
-                raise
+            head = self._read_head()
             self._ticket_id = endpoint.engine.submit(
                 endpoint.read(self.body),
                 self._settled,
@@ -122,6 +114,19 @@ class LaneCycle:
             )
         except RequestError as error:
             self._finish(self._problem(error))
+
+    def _read_head(self) -> Head:
+        endpoint, size_bytes = self._endpoint, len(self.body)
+        try:
+            if not endpoint.engine.can_serve:
+                endpoint.check_ready()
+            head = read_head(self.scope)
+            if size_bytes > self._max_body_bytes:
+                raise TooLarge(what="the body", size_bytes=size_bytes, limit_bytes=self._max_body_bytes)
+        except RequestError as error:
+            endpoint.turned_down[error.code] += 1
+            raise
+        return head
 
     def _settled(self, outcome: msgspec.Raw | RequestError) -> None:
         """Write the answer. Called by the engine."""
