@@ -51,6 +51,7 @@ parity: .venvs/parity/.done  ## Compare the hub's answers with transformers (ins
 	.venvs/parity/bin/pytest -q tests/parity
 
 bench: $(VENV)/.dev  ## Measure the figures of this machine into benchmarks/results/
+	$(BIN)/python -m benchmarks.noop
 	$(BIN)/python -m benchmarks.spine
 
 clean:         ## Remove environments and caches
