@@ -123,7 +123,16 @@ def test_the_document_draws_the_table_of_states() -> None:
         Result(7, [ANSWERS[0], Answer(9, OK, VALUE)]),
         Result(-7, ANSWERS),
     ],
-    ids=str,
+    ids=[
+        "other-batch",
+        "none",
+        "one-missing",
+        "one-more",
+        "one-twice",
+        "one-too-often",
+        "a-stranger",
+        "negative-batch",
+    ],
 )
 def test_a_result_answers_each_item_of_its_batch_once(result: Result) -> None:
     connection = _connection(State.BUSY)
