@@ -12,6 +12,7 @@ from pulse_ai.bench import load
 from pulse_ai.cli import bench_options as option
 from pulse_ai.cli.bench_errors import usage_errors
 from pulse_ai.cli.bench_matmul import matmul
+from pulse_ai.cli.bench_proof import proof
 from pulse_ai.cli.bench_simulate import simulate_command
 from pulse_ai.cli.bench_suite import compare, run
 from pulse_ai.cli.bench_view import LoadView, draw_load
@@ -31,6 +32,7 @@ app = typer.Typer(help="Measure services and functions.", no_args_is_help=True, 
 app.command()(run)
 app.command()(compare)
 app.command()(matmul)
+app.command()(proof)
 app.command("simulate")(simulate_command)
 
 

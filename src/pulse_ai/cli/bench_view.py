@@ -1,6 +1,6 @@
 """How measurements look in a terminal."""
 
-__all__ = ("LoadView", "draw_load", "draw_runs", "draw_suite")
+__all__ = ("LoadView", "draw_load", "draw_proof", "draw_runs", "draw_suite")
 
 from collections.abc import Mapping, Sequence
 from types import TracebackType
@@ -15,6 +15,9 @@ from rich.table import Table
 from pulse_ai.bench.load import LoadReport, Progress, tables
 from pulse_ai.bench.load.ledger import StepCounts, WindowCounts
 from pulse_ai.bench.load.text import notes
+from pulse_ai.bench.proof import ProofReport
+from pulse_ai.bench.proof import tables as proof_tables
+from pulse_ai.bench.proof import text as proof_text
 from pulse_ai.bench.suite import RunComparison, SuiteReport, formats
 from pulse_ai.bench.text import duration, per_second
 
@@ -107,6 +110,20 @@ def draw_load(console: Console, report: LoadReport) -> None:
         console.print(
             note, style="yellow" if note == report.generator.text and report.generator.limited else "dim"
         )
+    for judged in report.verdicts:
+        console.print("[green]yes[/]" if judged.holds else "[red]no[/] ", escape(judged.text))
+
+
+def draw_proof(console: Console, report: ProofReport) -> None:
+    """Draw the report of a proof."""
+    console.print(_heading(report.title, report.plan))
+    for side in (report.single, report.batched):
+        capacity = per_second(side.capacity_per_s)
+        console.print(f"\nbatch size [bold]{side.batch_size}[/] carries [bold]{capacity}[/]")
+        rows = [row[:-1] for row in proof_tables.step_rows(side)]  # so that it fits 80 columns
+        console.print(_table(proof_tables.STEP_HEAD[:-1], rows))
+    for note in proof_text.notes(report):
+        console.print(note, style="dim")
     for judged in report.verdicts:
         console.print("[green]yes[/]" if judged.holds else "[red]no[/] ", escape(judged.text))
 

@@ -11,6 +11,7 @@ from pulse_ai.bench.load.plan import parse_rates as parse_rates
 from pulse_ai.bench.load.report import LoadReport as LoadReport
 from pulse_ai.bench.load.report import Section as Section
 from pulse_ai.bench.load.run import Progress as Progress
+from pulse_ai.bench.load.run import loop_factory as loop_factory
 from pulse_ai.bench.load.run import run_load as run_load
 from pulse_ai.bench.load.run import run_load_sync as run_load_sync
 from pulse_ai.bench.load.slo import Rule as Rule

@@ -53,9 +53,13 @@ class StepCounts:
 
 @dataclass(slots=True)
 class WindowCounts:
-    """What happened to the arrivals planned within one short window of time."""
+    """What happened to the arrivals planned within one short window of time.
+
+    ``came`` alone goes by the instant of the answer: the successes that came within the window.
+    """
 
     offered: int = 0
+    came: int = 0
     succeeded: int = 0
     good: int = 0
     refused: int = 0
@@ -121,8 +125,13 @@ class Ledger:
 
     def _count_windows(self, ends: "_Ends") -> None:
         which = (ends.planned_s / self.window_s).astype(np.int64)
-        while len(self.windows) <= int(which.max()):
+        came = (ends.ended_s[ends.succeeded & (ends.ended_s < self.ends_s[-1])] / self.window_s).astype(
+            np.int64
+        )
+        while len(self.windows) <= int(max(which.max(), came.max(initial=0))):
             self.windows.append(WindowCounts())
+        for index, count in enumerate(np.bincount(came).tolist()):
+            self.windows[index].came += count
         for index in cast("list[int]", np.unique(which).tolist()):
             _count_window(self.windows[index], ends.only(which == index), self._within_s)
 

@@ -125,6 +125,7 @@ class Window(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         at_s: When it begins, in seconds from the beginning of the run, warm-up included.
         errors: Neither succeeded nor refused.
+        came: 2xx answers that came within it, whenever they were due.
     """
 
     at_s: float
@@ -135,6 +136,7 @@ class Window(msgspec.Struct, frozen=True, kw_only=True):
     p50_s: float | None
     p99_s: float | None
     max_s: float | None
+    came: int = 0
 
 
 class GeneratorCheck(msgspec.Struct, frozen=True):
@@ -294,6 +296,7 @@ def _window(at_s: float, counts: WindowCounts) -> Window:
         p50_s=None if empty else counts.latency.quantile(0.5),
         p99_s=None if empty else counts.latency.quantile(0.99),
         max_s=None if empty else counts.latency.max_s,
+        came=counts.came,
     )
 
 

@@ -1,6 +1,6 @@
 """The shell of a load run: it reads the clock, holds the sockets, and moves what ``Flow`` decides."""
 
-__all__ = ("Progress", "run_load", "run_load_sync")
+__all__ = ("Progress", "loop_factory", "run_load", "run_load_sync")
 
 import asyncio
 import gc
@@ -83,11 +83,12 @@ def run_load_sync(
         finally:
             loop.remove_signal_handler(signal.SIGINT)
 
-    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+    with asyncio.Runner(loop_factory=loop_factory()) as runner:
         return runner.run(supervised())
 
 
-def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """Return what makes an event loop for a run: uvloop's where it exists, else None for asyncio's own."""
     if sys.platform == "win32" or sys.implementation.name != "cpython":
         return None
     import uvloop
