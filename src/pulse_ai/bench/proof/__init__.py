@@ -11,3 +11,5 @@ from pulse_ai.bench.proof.service import Service as Service
 from pulse_ai.bench.proof.service import ServiceFailed as ServiceFailed
 from pulse_ai.bench.proof.service import open_service as open_service
 from pulse_ai.bench.proof.text import to_text as to_text
+from pulse_ai.bench.proof.watch import Watch as Watch
+from pulse_ai.bench.proof.watch import watching as watching

@@ -1,30 +1,25 @@
-"""The shell of the proof: starts services, loads them, kills workers, and gathers what was found."""
+"""The shell of the proof: starts services, loads them, and gathers what was found."""
 
 __all__ = ("run_proof",)
 
-import asyncio
 import contextlib
 import math
 import os
 import platform
-import random
-import signal
-import time
-from collections.abc import AsyncGenerator, Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 
 from pulse_ai.bench.load import LoadPlan, LoadReport, Step, encode_requests, parse_target, run_load
 from pulse_ai.bench.machine import this_machine
 from pulse_ai.bench.proof.plan import ProofPlan, rates_of
-from pulse_ai.bench.proof.report import Gauges, Point, ProofReport, Side, Trace
+from pulse_ai.bench.proof.report import Point, ProofReport, Side, Trace
 from pulse_ai.bench.proof.service import Service, ServiceFailed, open_service
 from pulse_ai.bench.proof.verdicts import judge_proof
+from pulse_ai.bench.proof.watch import Watch, watching
 
 Tell = Callable[[str], None]
 
-_SAMPLE_S = 0.1  # between two looks at /metrics
 _CONNECTIONS = 1024
 _CAPACITY_LIMIT_MS = 60_000  # in the closed loop nothing is to be refused
 _WORKERS = 2  # while workers are killed
@@ -113,10 +108,11 @@ async def _try_one(service: Service, plan: ProofPlan) -> None:
         ServiceFailed: One is not answered with 200.
     """
     for body in dict.fromkeys(plan.bodies):
-        status, answer = await service.ask(f"/api/{plan.name}", body)
-        if status != 200:
+        answer = await service.ask(f"/api/{plan.name}", body)
+        if answer.status != 200:
+            said = answer.body[:200].decode(errors="replace")
             raise ServiceFailed(
-                f"the service answers {body[:80]!r} with {status}: {answer[:200].decode(errors='replace')}; "
+                f"the service answers {body[:80]!r} with {answer.status}: {said}; "
                 "give what it takes with --body or --bodies"
             )
 
@@ -134,12 +130,12 @@ async def _capacity(service: Service, plan: ProofPlan, batch_size: int) -> float
 
 
 async def _load(
-    service: Service, plan: ProofPlan, load: LoadPlan, *, limit_ms: float, watch: "_Watch | None" = None
+    service: Service, plan: ProofPlan, load: LoadPlan, *, limit_ms: float, watch: Watch | None = None
 ) -> LoadReport:
     target = parse_target(f"{service.url}/api/{plan.name}")
     headers = {"X-Request-Timeout-Ms": f"{limit_ms:g}"}
     requests = encode_requests(target, method="POST", headers=headers, bodies=plan.bodies)
-    async with _watching(service, watch or _Watch()):
+    async with watching(service, watch or Watch()):
         return await run_load(load, target, requests)
 
 
@@ -151,7 +147,7 @@ async def _point(service: Service, plan: ProofPlan, share: float, rate: float) -
         connections=_CONNECTIONS,
         within_s=plan.within_s,
     )
-    watch = _Watch()
+    watch = Watch()
     report = await _load(service, plan, load, limit_ms=plan.deadline_s * 1e3, watch=watch)
     if report.total is None:
         raise ServiceFailed("the step was stopped before it began")
@@ -176,7 +172,7 @@ async def _trace(plan: ProofPlan, capacity_per_s: float, tell: Tell) -> Trace:
         connections=_CONNECTIONS,
         within_s=plan.within_s,
     )
-    watch = _Watch(kills_at_s=plan.kills_at_s)
+    watch = Watch(kills_at_s=plan.kills_at_s)
     arguments = _arguments(plan, batch_size=plan.batch_size, workers=_WORKERS)
     async with open_service(*arguments) as service:
         await _try_one(service, plan)
@@ -194,56 +190,6 @@ async def _trace(plan: ProofPlan, capacity_per_s: float, tell: Tell) -> Trace:
         limited=report.generator.text if report.generator.limited else None,
         exit_code=service.exit_code,
     )
-
-
-@dataclass(slots=True)
-class _Watch:
-    """What is seen and done while a load run goes on; instants are seconds from its beginning.
-
-    Attributes:
-        kills_at_s: When a worker is to be killed.
-        killed_at_s: When one was.
-        gauges: What ``/metrics`` said.
-    """
-
-    kills_at_s: tuple[float, ...] = ()
-    killed_at_s: list[float] = field(default_factory=list[float])
-    gauges: list[Gauges] = field(default_factory=list[Gauges])
-
-
-@contextlib.asynccontextmanager
-async def _watching(service: Service, watch: _Watch) -> AsyncGenerator[None]:
-    """Look at the metrics and kill workers for as long as the block lasts."""
-    began_s = time.monotonic()
-    tasks = [
-        asyncio.create_task(_look(service, watch, began_s)),
-        asyncio.create_task(_kill(service, watch, began_s)),
-    ]
-    try:
-        yield
-    finally:
-        for task in tasks:
-            task.cancel()
-        for ended in await asyncio.gather(*tasks, return_exceptions=True):
-            if isinstance(ended, Exception):
-                raise ended
-
-
-async def _look(service: Service, watch: _Watch, began_s: float) -> None:
-    while True:
-        await asyncio.sleep(_SAMPLE_S)
-        with contextlib.suppress(TimeoutError, ConnectionError):
-            watch.gauges.append(await service.gauges(time.monotonic() - began_s))
-
-
-async def _kill(service: Service, watch: _Watch, began_s: float) -> None:
-    chance = random.Random(0)  # noqa: S311 - which worker is of no importance
-    for at_s in watch.kills_at_s:
-        await asyncio.sleep(max(0.0, began_s + at_s - time.monotonic()))
-        pids = await asyncio.to_thread(service.workers)
-        if pids:
-            os.kill(chance.choice(pids), signal.SIGKILL)
-            watch.killed_at_s.append(time.monotonic() - began_s)
 
 
 def _in_words(plan: ProofPlan) -> dict[str, str]:

@@ -1,6 +1,6 @@
 """``pulse serve`` as a process of its own: started, watched through its JSON events, and always ended."""
 
-__all__ = ("Service", "ServiceFailed", "open_service", "read_gauges")
+__all__ = ("Answer", "Service", "ServiceFailed", "open_service", "read_gauges")
 
 import asyncio
 import contextlib
@@ -12,7 +12,7 @@ import tempfile
 import time
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -30,6 +30,14 @@ _GAUGE = re.compile(
 
 class ServiceFailed(RuntimeError):
     """The service did not start, or does not take what is sent."""
+
+
+class Answer(NamedTuple):
+    """One answer; the names of its headers are in small letters."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
 
 
 class Service:
@@ -71,8 +79,14 @@ class Service:
         said = self._log.read_text("utf-8", errors="replace").strip().splitlines()
         raise ServiceFailed(f"the service ended with {code} before it was {name}: {' '.join(said[-3:])}")
 
-    async def ask(self, path: str, body: bytes | None = None) -> tuple[int, bytes]:
-        """Return status and body of one request, over a connection of its own."""
+    async def ask(self, path: str, body: bytes | None = None, **headers: str) -> Answer:
+        """Return the answer to one request, over a connection of its own.
+
+        Args:
+            path: What is asked for.
+            body: JSON to be posted; None gets.
+            **headers: More of them, with ``_`` for each ``-``.
+        """
         target: Target = parse_target(self.url + path)
         verb = "GET" if body is None else "POST"
         length = len(body or b"")
@@ -80,17 +94,17 @@ class Service:
         async with asyncio.timeout(_ASK_S):
             reader, writer = await asyncio.open_connection(target.host, target.port)
             try:
-                kind = "Content-Type: application/json\r\nConnection: close\r\n\r\n"
-                writer.write((head + kind).encode() + (body or b""))
-                said, _, answer = (await reader.read()).partition(b"\r\n\r\n")
+                fields = {"Content-Type": "application/json", "Connection": "close", **headers}
+                lines = "".join(f"{name.replace('_', '-')}: {value}\r\n" for name, value in fields.items())
+                writer.write((head + lines + "\r\n").encode() + (body or b""))
+                return _read_answer(await reader.read())
             finally:
                 writer.close()
-        return int(said.split(maxsplit=2)[1]), answer
 
     async def gauges(self, at_s: float) -> Gauges:
         """Return what ``/metrics`` says now; ``at_s`` is the instant that is written on it."""
-        _, text = await self.ask("/metrics")
-        return read_gauges(text.decode(), at_s=at_s)
+        answer = await self.ask("/metrics")
+        return read_gauges(answer.body.decode(), at_s=at_s)
 
     async def stop(self) -> None:
         """Ask it to end, and wait; kill it where it takes too long."""
@@ -99,6 +113,15 @@ class Service:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_STOP_S):
                 self.exit_code = await self._process.wait()
+
+
+def _read_answer(said: bytes) -> Answer:
+    head, _, body = said.partition(b"\r\n\r\n")
+    if not head:
+        raise ConnectionError("the service closed the connection without an answer")
+    first, *lines = head.decode("latin-1").split("\r\n")
+    fields = (line.partition(":") for line in lines)
+    return Answer(int(first.split()[1]), {name.lower(): value.strip() for name, _, value in fields}, body)
 
 
 def read_gauges(text: str, *, at_s: float) -> Gauges:
