@@ -6,11 +6,12 @@ import socket
 import struct
 import sys
 from collections.abc import Callable
+from typing import Any
 
 import msgspec
 
 
-def _frame(message: object) -> bytes:
+def _frame(message: list[Any]) -> bytes:
     body = msgspec.msgpack.encode(message)
     return struct.pack(">I", len(body)) + body
 
@@ -19,7 +20,7 @@ def _ready(version: int = 1) -> bytes:
     return _frame([17, version, {"name": "rogue"}])
 
 
-def _read(sock: socket.socket) -> list[object]:
+def _read(sock: socket.socket) -> list[Any]:
     """Read one message."""
     (size,) = struct.unpack(">I", sock.recv(4, socket.MSG_WAITALL))
     return msgspec.msgpack.decode(sock.recv(size, socket.MSG_WAITALL))
@@ -36,7 +37,7 @@ def _stay(_sock: socket.socket) -> None:
     signal.pause()
 
 
-def _answer(sock: socket.socket, result: Callable[[list[object]], bytes]) -> None:
+def _answer(sock: socket.socket, result: Callable[[list[Any]], bytes]) -> None:
     """Get ready, and answer the first batch wrong."""
     sock.sendall(_ready())
     batch = _read(sock)
@@ -51,12 +52,17 @@ def _close(sock: socket.socket) -> None:
     signal.pause()
 
 
+def _close_all(_sock: socket.socket) -> None:
+    os.closerange(0, 1000)
+    signal.pause()
+
+
 def _well(sock: socket.socket) -> None:
     """Speak right: READY, and each batch is answered with its own items."""
     sock.sendall(_ready())
     while (message := _read(sock))[0] != 4:
         if message[0] == 2:
-            sock.sendall(_frame([19, message[1], [[item[0], "ok", item[1]] for item in message[2]]]))  # type: ignore[index, union-attr, attr-defined]
+            sock.sendall(_frame([19, message[1], [[item[0], "ok", item[1]] for item in message[2]]]))
         elif message[0] == 3:
             sock.sendall(_frame([20, message[1]]))
 
@@ -77,7 +83,7 @@ WAYS: dict[str, Callable[[socket.socket], None]] = {
     "end in a frame": lambda sock: sock.sendall(_ready()[:-3]),
     "end at once": lambda sock: None,
     "closes": _close,
-    "closes all": lambda sock: (os.closerange(0, 1000), signal.pause()) and None,
+    "closes all": _close_all,
     "ready and gone": lambda sock: sock.sendall(_ready()),
     "fatal and stays": lambda sock: _speak(sock, _frame([21, "LoadFailed", "no such model"])),
     "fatal and gone": lambda sock: sock.sendall(_frame([21, "Boom", "the engine is gone"])),

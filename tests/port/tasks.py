@@ -6,7 +6,8 @@ import signal
 import sys
 import threading
 import time
-from typing import Any
+from collections.abc import Callable
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -52,30 +53,28 @@ class Flood(Task):
         return items
 
 
+def _exit_with_a_thread() -> None:
+    threading.Thread(target=threading.Event().wait).start()
+    sys.exit(7)
+
+
 class Ends(Task):
     """Ends its process in the way that the item names."""
 
+    ways: ClassVar[dict[str, Callable[[], object]]] = {
+        "exit": lambda: sys.exit(7),
+        "exit with a thread": _exit_with_a_thread,
+        "os._exit": lambda: os._exit(9),
+        "segfault": lambda: ctypes.string_at(0),
+        "abort": os.abort,
+        "close everything": lambda: os.closerange(0, 1000),
+        "close stdout": lambda: os.closerange(0, 3),
+        "hang": signal.pause,
+    }
+
     def predict(self, items: list[str]) -> list[str]:
         for item in items:
-            if item == "exit":
-                sys.exit(7)
-            elif item == "exit with a thread":
-                threading.Thread(target=threading.Event().wait).start()
-                sys.exit(7)
-            elif item == "os._exit":
-                os._exit(9)
-            elif item == "segfault":
-                ctypes.string_at(0)
-            elif item == "abort":
-                os.abort()
-            elif item == "close everything":
-                os.closerange(0, 1000)
-            elif item == "close stdout":
-                os.closerange(0, 3)
-            elif item == "hang":
-                signal.pause()
-            elif item == "raise":
-                raise ValueError(item)
+            self.ways.get(item, int)()
         return items
 
 

@@ -41,8 +41,10 @@ else:
 """
 
 
-@pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
-@pytest.mark.parametrize("task", ["Echo", "Native", "HangsInLoad"])
+@pytest.mark.parametrize(
+    ("task", "loop"),
+    [("Echo", "uvloop"), ("Native", "uvloop"), ("Native", "asyncio"), ("HangsInLoad", "uvloop")],
+)
 def test_a_worker_ends_with_its_killed_parent(task: str, loop: str) -> None:
     arguments = [sys.executable, "-c", PARENT, str(FOLDER / "tasks.py"), task, loop]
     with subprocess.Popen(arguments, stdout=subprocess.PIPE) as parent:

@@ -9,8 +9,9 @@ import psutil
 import pytest
 
 from pulse_ai.core import WorkerSettings
+from pulse_ai.port import process
 
-from .conftest import Leaks, fast, one_worker, supervised
+from .conftest import Leaks, descriptors, fast, one_worker, supervised
 
 pytestmark = [pytest.mark.process, pytest.mark.usefixtures("no_leaks")]
 
@@ -32,7 +33,11 @@ async def test_a_flood_without_a_line_end_is_held_in_no_more_than_a_little_memor
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     pieces: list[int] = []
-    monkeypatch.setattr("pulse_ai.port.process._log.info", lambda _text, _pid, line: pieces.append(len(line)))
+
+    def note(_text: str, _pid: int, line: str) -> None:
+        pieces.append(len(line))
+
+    monkeypatch.setattr(process._log, "info", note)
     async with supervised("Flood") as pool:
         worker = await pool.ready()
         await pool.ask(worker, 1)
@@ -52,18 +57,21 @@ async def test_a_task_that_closes_its_stdout_goes_on_and_ends_with_code_0() -> N
     assert [worker._started_process()._process.returncode] == [0]
 
 
-async def test_a_worker_has_one_end_of_the_wire_and_nothing_else_of_ours() -> None:
-    ours = {os.readlink(f"/proc/self/fd/{name}") for name in os.listdir("/proc/self/fd") if int(name) > 2}
+def _sockets(pid: int) -> set[str]:
+    return {what for what in descriptors(pid).values() if what.startswith("socket:")}
+
+
+async def test_a_worker_has_its_end_of_the_wire_and_nothing_else_of_ours() -> None:
+    before = _sockets(os.getpid())
     async with one_worker("Echo") as (first, _), one_worker("Echo") as (second, _):
         await asyncio.gather(first.wait_ready(), second.wait_ready())
-        held: list[set[str]] = []
-        for pid in (first.pid, second.pid):
-            links = {os.readlink(f"/proc/{pid}/fd/{name}") for name in os.listdir(f"/proc/{pid}/fd")}
-            held.append({link for link in links if link.startswith("socket:")})
-            assert not any("eventpoll" in link or "eventfd" in link for link in links)
-        assert [len(sockets) for sockets in held] == [1, 1] or held[0] & held[1] <= ours
-        mine = {os.readlink(f"/proc/self/fd/{name}") for name in os.listdir("/proc/self/fd") if int(name) > 2}
-        assert not (held[0] | held[1]) & (mine - ours)
+        ours = _sockets(os.getpid()) - before
+        wires = [_sockets(worker.pid) - before for worker in (first, second)]
+        assert [len(wire) for wire in wires] == [1, 1]
+        assert not wires[0] & wires[1]
+        assert not (wires[0] | wires[1]) & ours
+        for worker in (first, second):
+            assert not {what for what in descriptors(worker.pid).values() if "event" in what}
 
 
 async def test_arrays_of_8_megabytes_go_both_ways_intact() -> None:

@@ -151,9 +151,9 @@ def _as_list(results: Any) -> list[Any]:
 
 
 def _encode(item_id: int, value: Any, max_answer_bytes: int) -> Answer:
-    if isinstance(value, Failure):
-        return _refusal(item_id, "model_error", value.why)
     try:
+        if isinstance(value, Failure):
+            return _refusal(item_id, "model_error", value.why)
         encoded = encode_value(value)
     except Exception as error:  # noqa: BLE001 - an object of the user's: anything can come
         return _refusal(item_id, "model_error", f"the answer cannot be sent: {_text(error)}")

@@ -17,6 +17,7 @@ from collections.abc import AsyncGenerator, Sequence
 _log = logging.getLogger("pulse_ai.worker")
 
 _LINE_BYTES = 16 * 1024  # a longer line of output is logged in pieces
+_READ_BYTES = 64 * 1024
 _CLOSING_S = 1.0  # how long the rest of the output, and the kernel, may take after SIGKILL
 
 
@@ -64,13 +65,8 @@ async def open_process(command: Sequence[str], *, wire_fd: int) -> AsyncGenerato
         OSError: The process could not be started.
     """
     reading, writing = os.pipe()
-    output = _OutputLog()
-    with open(writing, "wb", buffering=0) as theirs:  # noqa: ASYNC230, PTH123 - a pipe does not block here
-        transport, _ = await asyncio.get_running_loop().connect_read_pipe(
-            lambda: output,
-            open(reading, "rb", buffering=0),  # noqa: ASYNC230, PTH123, SIM115 - the transport closes it
-        )
-        try:
+    with contextlib.closing(_OutputLog(reading)) as output:
+        with open(writing, "wb", buffering=0) as theirs:  # noqa: ASYNC230, PTH123 - a pipe does not block here
             started = await asyncio.create_subprocess_exec(
                 *command,
                 str(wire_fd),
@@ -81,53 +77,74 @@ async def open_process(command: Sequence[str], *, wire_fd: int) -> AsyncGenerato
                 pass_fds=(wire_fd,),
                 start_new_session=True,
             )
-        except BaseException:
-            transport.close()
-            raise
-    process = WorkerProcess(started)
-    output.pid = process.pid
-    try:
-        yield process
-    finally:
-        process.kill()
+        process = WorkerProcess(started)
+        output.pid = process.pid
         try:
-            async with asyncio.timeout(_CLOSING_S):
-                await process.wait()
-                await output.closed.wait()
-        except TimeoutError:
-            _log.warning("worker %d or its output is still there %g s after SIGKILL", process.pid, _CLOSING_S)
+            yield process
         finally:
-            transport.close()
-            await asyncio.sleep(0)  # the loop closes the pipe in its next turn
+            await _end(process, output)
 
 
-class _OutputLog(asyncio.Protocol):
+async def _end(process: WorkerProcess, output: "_OutputLog") -> None:
+    """Kill what is left, and wait until it and the rest of its output are gone."""
+    process.kill()
+    try:
+        async with asyncio.timeout(_CLOSING_S):
+            await process.wait()
+            await output.ended.wait()
+    except TimeoutError:
+        _log.warning("worker %d or its output is still there %g s after SIGKILL", process.pid, _CLOSING_S)
+
+
+class _OutputLog:
     """Logs what comes through a pipe, line by line; holds at most one line's bound of it.
+
+    Args:
+        reading: The pipe, which is this object's to close.
 
     Attributes:
         pid: Whose output it is.
-        closed: Set when nothing more will come.
+        ended: Set when nothing more will come.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, reading: int) -> None:
         self.pid = 0
-        self.closed = asyncio.Event()
+        self.ended = asyncio.Event()
+        self._reading = reading
         self._rest = b""
+        self._loop = asyncio.get_running_loop()
+        os.set_blocking(reading, False)
+        self._loop.add_reader(reading, self._read)
 
-    def data_received(self, data: bytes) -> None:
+    def close(self) -> None:
+        """Log what is left, and close the pipe."""
+        self._finish()
+        os.close(self._reading)
+
+    def _read(self) -> None:
+        try:
+            chunk = os.read(self._reading, _READ_BYTES)
+        except BlockingIOError:
+            return
+        if chunk:
+            self._take(chunk)
+        else:
+            self._finish()
+
+    def _take(self, chunk: bytes) -> None:
         """Log the whole lines, and a line that is too long in pieces."""
-        *lines, rest = (self._rest + data).split(b"\n")
+        *lines, rest = (self._rest + chunk).split(b"\n")
         for line in lines:
             self._log_pieces(line)
         whole_bytes = len(rest) - len(rest) % _LINE_BYTES
         self._log_pieces(rest[:whole_bytes])
         self._rest = rest[whole_bytes:]
 
-    def connection_lost(self, exc: Exception | None) -> None:
-        """Log what is left."""
+    def _finish(self) -> None:
+        self._loop.remove_reader(self._reading)
         self._log_pieces(self._rest)
         self._rest = b""
-        self.closed.set()
+        self.ended.set()
 
     def _log_pieces(self, line: bytes) -> None:
         for start in range(0, len(line), _LINE_BYTES):
