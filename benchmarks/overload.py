@@ -120,7 +120,7 @@ async def offer(service: Service, rate: float, seconds: float) -> Step:
 async def drive(service: Service, step: load.Step, *, warmup_s: float) -> load.LoadReport:
     """Carry out one step."""
     plan = load.LoadPlan(
-        steps=(step,), shape="poisson", warmup_s=warmup_s, connections=1024, within_s=WITHIN_S
+        steps=(step,), shape="poisson", warmup_s=warmup_s, connections=512, within_s=WITHIN_S
     )
     target = load.parse_target(service.url + PATH)
     headers = {"X-Request-Timeout-Ms": str(DEADLINE_MS)}

@@ -20,7 +20,7 @@ from pulse_ai.bench.proof.watch import Watch, watching
 
 Tell = Callable[[str], None]
 
-_CONNECTIONS = 1024
+_CONNECTIONS = 512  # below the usual limit of 1,024 open files
 _CAPACITY_LIMIT_MS = 60_000  # in the closed loop nothing is to be refused
 _WORKERS = 2  # while workers are killed
 
