@@ -16,7 +16,9 @@ from pulse_ai.bench.proof.plan import rates_of
 from pulse_ai.bench.proof.report import Side, Trace
 from pulse_ai.bench.proof.service import read_gauges
 from pulse_ai.bench.proof.text import notes
+from pulse_ai.cli import bench_proof
 from pulse_ai.cli.main import app
+from pulse_ai.hub import synthetic
 
 _TASKS = """
 import threading
@@ -176,6 +178,26 @@ def test_a_report_survives_json():
 )
 def test_what_cannot_be_proved_is_a_usage_error(arguments: list[str]):
     assert CliRunner().invoke(app, ["bench", "proof", *arguments]).exit_code == 2
+
+
+def test_the_random_model_is_made_once_and_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    folders: list[Path] = []
+
+    def make(folder: Path) -> None:
+        folders.append(folder)
+        folder.mkdir(parents=True)
+        (folder / "model.safetensors").write_bytes(b"weights")
+
+    monkeypatch.setattr(synthetic, "make_random_checkpoint", make)
+    monkeypatch.setenv("PULSE_CACHE_DIR", str(tmp_path))
+    served = [bench_proof.choose_model("", "distilbert-size") for _ in range(2)]
+    assert len(folders) == 1
+    assert served[0] == served[1]
+    name, _, folder = served[0].target.partition("=")
+    assert name == "distilbert"
+    assert (Path(folder) / "model.safetensors").exists()
+    texts = [msgspec.json.decode(body)["q"].split() for body in served[0].bodies]
+    assert all(8 <= len(words) <= 32 for words in texts)
 
 
 @pytest.mark.process

@@ -1,6 +1,6 @@
 """``pulse bench proof``: what batching and back-pressure do for a model on this machine."""
 
-__all__ = ("proof",)
+__all__ = ("Served", "choose_model", "proof")
 
 import asyncio
 import random
@@ -8,6 +8,7 @@ import shlex
 import sys
 from importlib.util import find_spec
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 import typer
@@ -60,11 +61,11 @@ def proof(  # noqa: PLR0913 - an option is an argument
     with usage_errors():
         if find_spec("psutil") is None:
             raise ValueError("finding the workers needs psutil: pip install 'pulse-ai[bench]'")
-        served, title, sent = _model(target, model)
+        served = choose_model(target, model)
         plan = proofs.ProofPlan(
-            target=served,
-            name=parse_target(served, {}).name,
-            bodies=_bodies(body, bodies) or sent,
+            target=served.target,
+            name=parse_target(served.target, {}).name,
+            bodies=_bodies(body, bodies) or served.bodies,
             batch_size=batch_size,
             ladder=_shares(steps),
             seconds_a_step=seconds_a_step,
@@ -73,7 +74,7 @@ def proof(  # noqa: PLR0913 - an option is an argument
             most_rate=most_rate,
             kills=kills,
         )
-    report = _carry_out(plan, title)
+    report = _carry_out(plan, served.title)
     draw_proof(Console(), report)
     json_file.write_bytes(msgspec.json.format(msgspec.json.encode(report), indent=1))
     html_file.write_text(proofs.to_html(report), "utf-8")
@@ -99,8 +100,24 @@ def _carry_out(plan: proofs.ProofPlan, title: str) -> proofs.ProofReport:
             raise ValueError(str(error)) from error
 
 
-def _model(target: str, model: str | None) -> tuple[str, str, tuple[bytes, ...]]:
-    """Return the target to serve, what it is in words, and bodies that it takes."""
+class Served(NamedTuple):
+    """A model to prove: what ``pulse serve`` is given, what it is in words, and bodies that it takes."""
+
+    target: str
+    title: str
+    bodies: tuple[bytes, ...]
+
+
+def choose_model(target: str, model: str | None) -> Served:
+    """Return what a TARGET or ``--model`` names; the random checkpoint is made where it is not there yet.
+
+    Raises:
+        ValueError: Both are given, or the model is none that there is.
+
+    Example:
+        >>> choose_model("", None).title
+        'The embedded sentiment model'
+    """
     if target and model:
         raise ValueError("give TARGET or --model, not both")
     if model not in (None, "embedded", "distilbert-size"):
@@ -109,10 +126,10 @@ def _model(target: str, model: str | None) -> tuple[str, str, tuple[bytes, ...]]
         title = (
             "A classifier of DistilBERT's size with random weights (6 layers of 768, int8 on ONNX Runtime)"
         )
-        return f"distilbert={_random_checkpoint()}", title, _random_bodies()
+        return Served(f"distilbert={_random_checkpoint()}", title, _random_bodies())
     sent = tuple(msgspec.json.encode({"q": text}) for text in _TEXTS)
     title = f"The service of {target}" if target else "The embedded sentiment model"
-    return target, title, sent
+    return Served(target, title, sent)
 
 
 def _random_checkpoint() -> Path:
