@@ -152,7 +152,7 @@ async def poll_until(condition: Callable[[], bool], *, limit_s: float = LIMIT_S)
     loop = asyncio.get_running_loop()
     end_at_s = loop.time() + limit_s
     while not (done := condition()) and loop.time() < end_at_s:  # noqa: ASYNC110 - see above
-        await asyncio.sleep(0.01)
+        await asyncio.sleep(0.01)  # nobody tells us when another process or loop turn is done
     return done
 
 
