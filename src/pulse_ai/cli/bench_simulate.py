@@ -60,6 +60,7 @@ def simulate_command(  # noqa: PLR0913 - an option is an argument
     batch_size: option.BatchSize = 16,
     batch_ms: option.BatchMs = 20.0,
     item_ms: option.ItemMs = 2.0,
+    jitter: option.Jitter = 0.1,
     queue_limit: option.QueueLimit = 200,
     deadline_ms: option.DeadlineMs = 250.0,
     crashes: option.Crashes = 0.0,
@@ -84,6 +85,7 @@ def simulate_command(  # noqa: PLR0913 - an option is an argument
             workers=workers,
             batch_s=batch_ms / 1e3,
             item_s=item_ms / 1e3,
+            jitter=jitter,
             settings=SchedulerSettings(batch_size=batch_size, queue_limit_items=queue_limit),
             traffic=Traffic(
                 requests=requests,

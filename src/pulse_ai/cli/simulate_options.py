@@ -9,6 +9,7 @@ __all__ = (
     "Failing",
     "Hangs",
     "ItemMs",
+    "Jitter",
     "JsonFile",
     "KillEvery",
     "Poison",
@@ -30,6 +31,7 @@ Workers = Annotated[int, Option(min=1, help="How many workers serve.")]
 BatchSize = Annotated[int, Option(min=1, help="Most items in one batch.")]
 BatchMs = Annotated[float, Option(min=0.001, help="Milliseconds of a batch, whatever is in it.")]
 ItemMs = Annotated[float, Option(min=0, help="Milliseconds that each item adds.")]
+Jitter = Annotated[float, Option(min=0, help="Batches take up to this share longer, evenly spread.")]
 QueueLimit = Annotated[int, Option(min=1, help="Most items waiting.")]
 DeadlineMs = Annotated[float, Option(min=1, help="The time limit of each request, in milliseconds.")]
 Crashes = Annotated[float, Option(min=0, max=1, help="Share of batches in which the worker dies.")]
