@@ -9,8 +9,6 @@ import time
 from collections.abc import Callable
 from typing import Any, ClassVar
 
-import numpy as np
-
 from pulse_ai import Task
 
 
@@ -19,13 +17,6 @@ class Echo(Task):
 
     def predict(self, items: list[Any]) -> list[Any]:
         return items
-
-
-class Arrays(Task):
-    """Takes and answers arrays."""
-
-    def predict(self, items: list[np.ndarray]) -> list[np.ndarray]:  # type: ignore[type-arg]
-        return [item[::-1] for item in items]
 
 
 class Talker(Task):

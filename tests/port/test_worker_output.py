@@ -8,10 +8,10 @@ import numpy as np
 import psutil
 import pytest
 
-from pulse_ai.core import WorkerSettings
+from pulse_ai.core import TaskSpec, WorkerSettings
 from pulse_ai.port import process
 
-from .conftest import Leaks, descriptors, fast, one_worker, supervised
+from .conftest import FOLDER, Leaks, descriptors, fast, one_worker, supervised
 
 pytestmark = [pytest.mark.process, pytest.mark.usefixtures("no_leaks")]
 
@@ -76,7 +76,7 @@ async def test_a_worker_has_its_end_of_the_wire_and_nothing_else_of_ours() -> No
 
 async def test_arrays_of_8_megabytes_go_both_ways_intact() -> None:
     array = np.random.default_rng(5).integers(0, 2**63, 2**20)
-    async with supervised("Arrays") as pool:
+    async with supervised(TaskSpec(f"{FOLDER / 'array_tasks.py'}:Arrays")) as pool:
         worker = await pool.ready()
         backwards, small = await pool.ask(worker, array, array[:3])
     assert array.nbytes == 8 * 2**20
