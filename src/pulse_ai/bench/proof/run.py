@@ -9,6 +9,7 @@ import platform
 from collections.abc import Callable
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 
 from pulse_ai.bench.load import LoadPlan, LoadReport, Step, encode_requests, parse_target, run_load
 from pulse_ai.bench.machine import this_machine
@@ -98,7 +99,20 @@ def _arguments(plan: ProofPlan, *, batch_size: int, workers: int = 1) -> list[st
 
 
 def _shown(service: Service) -> str:
-    return " ".join(("pulse serve", *service.arguments))
+    """Return the command that started a service, with no folder of this machine in it."""
+    return " ".join(("pulse serve", *map(_without_folder, service.arguments)))
+
+
+def _without_folder(argument: str) -> str:
+    """Shorten an absolute path to its last part.
+
+    Example:
+        >>> _without_folder("mood=/srv/models/mood"), _without_folder("--workers")
+        ('mood=mood', '--workers')
+    """
+    name, equals, rest = argument.rpartition("=")
+    path = Path(rest)
+    return name + equals + (path.name if path.is_absolute() else rest)
 
 
 async def _try_one(service: Service, plan: ProofPlan) -> None:
