@@ -105,6 +105,13 @@ def test_goodput_under_overload_is_at_least_95_percent_of_capacity(load: float, 
     assert late <= 0.08 * (late + report.answers["ok"])
 
 
+def test_nothing_is_refused_below_capacity_though_a_full_batch_would_not_fit_the_deadline() -> None:
+    """A full batch of 16 takes up to 250 ms here, but at 20 a second none is ever full."""
+    traffic = Traffic(requests=5000, rate=20.0, timeout_s=(0.25, 0.25))
+    report = simulate(Scenario(workers=1, batch_s=0.005, item_s=0.010, jitter=0.5, traffic=traffic))
+    assert report.answers == {"ok": 5000}
+
+
 def test_a_worker_killed_each_second_costs_no_request_its_answer() -> None:
     traffic = Traffic(requests=6000, rate=100.0, timeout_s=(1.0, 1.0))
     faults = Faults(idle_kill_every_s=1.0, restart_s=0.4)

@@ -65,9 +65,10 @@ class Admission:
         size = self._settings.batch_size
         item_bytes = self._item_bytes(ticket)
         soonest_s, mean_s = self._fleet.left_s(now_s)
-        full_s = self.model.predict_high_s(items=size, cost_bytes=size * item_bytes)
         if ahead < size:
-            return soonest_s + full_s  # its batch: by then it has filled up with those who came later
+            own_s = self.model.predict_high_s(items=ahead + 1, cost_bytes=(ahead + 1) * item_bytes)
+            return soonest_s + own_s
+        full_s = self.model.predict_high_s(items=size, cost_bytes=size * item_bytes)
         return mean_s + ahead // size * full_s / max(len(self._fleet), 1) + full_s
 
     def batch_limits(self, *, now_s: float) -> BatchLimits:
