@@ -254,3 +254,18 @@ def test_answers_that_do_not_fit_together_are_shortened_until_they_do(sizes: lis
     assert encode_message(Result(1, shortened, 0.5), max_frame_bytes=bound)
     for before, after in zip(answers, shortened, strict=True):
         assert after is before or after.code == "model_error"
+
+
+def test_the_log_says_where_an_item_failed_but_not_what_it_was(capsys: pytest.CaptureFixture[str]) -> None:
+    class Reads(Task):
+        def predict(self, items: list[str]) -> list[int]:
+            return [int(item) for item in items]
+
+    (answer,) = BatchAnswerer(Reads()).answer(
+        [Item(1, msgspec.Raw(encode_value("my secret")))], max_answer_bytes=1000
+    )
+    assert "my secret" in msgspec.msgpack.decode(answer.value)
+    logged = capsys.readouterr().err
+    assert "in predict" in logged
+    assert "ValueError" in logged
+    assert "my secret" not in logged

@@ -3,6 +3,7 @@
 __all__ = ("BatchAnswerer", "log_traceback", "shorten_answers")
 
 import contextlib
+import sys
 import traceback
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -73,7 +74,7 @@ class BatchAnswerer:
             except (msgspec.MsgspecError, PulseError, ValueError, RecursionError) as error:
                 answers.append(_refusal(item.id, "invalid_input", error))
             except Exception as error:  # noqa: BLE001 - a __post_init__ of the user's: anything can come
-                log_traceback()
+                log_place(error)
                 answers.append(_refusal(item.id, "model_error", _named(error)))
         results = self._predict(work) if work.items else []
         answers += [
@@ -101,7 +102,7 @@ class BatchAnswerer:
             raise
         except BaseException as error:  # noqa: BLE001 - user code: a panic in Rust is a BaseException
             if expected == 1:
-                log_traceback()
+                log_place(error)
                 return [Failure(_named(error))]
             middle = expected // 2
             return self._predict_again(work.items[:middle]) + self._predict_again(work.items[middle:])
@@ -141,6 +142,16 @@ def log_traceback() -> None:
     """Print the error being handled to the log; nothing where the task closed its stderr."""
     with contextlib.suppress(Exception):
         traceback.print_exc()
+
+
+def log_place(error: BaseException) -> None:
+    """Print where and with which type of error an item failed, but not the text: that may quote the input."""
+    with contextlib.suppress(Exception):
+        frames = "".join(traceback.format_tb(error.__traceback__))
+        kind = type(error).__name__
+        sys.stderr.write(
+            f"An item failed (most recent call last):\n{frames}{kind}: the caller has the text\n"
+        )
 
 
 def _as_list(results: Any) -> list[Any]:
