@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 import socket
 from pathlib import Path
 
@@ -31,7 +30,15 @@ async def test_a_task_that_cannot_be_loaded_is_one_line_and_3(project: Path, tar
     assert code == 3
     assert last_line(err).startswith("pulse: cannot load: ")
     assert says in last_line(err)
-    assert not re.search("^Traceback", err, re.MULTILINE)  # the worker's own is in the log, with its name
+    assert "Traceback" not in err
+    assert len(err.splitlines()) == 2  # that it listens, and why it ends
+
+
+async def test_the_traceback_of_a_load_that_fails_is_shown_to_who_asks(project: Path) -> None:
+    code, _, err = await pulse("serve", "--port", "0", "--verbose", "tasks:Broken", cwd=project)
+    assert code == 3
+    assert "Traceback" in err
+    assert last_line(err).startswith("pulse: cannot load: ")
 
 
 async def test_a_wrong_command_line_is_one_line_and_2(project: Path) -> None:

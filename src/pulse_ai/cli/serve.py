@@ -6,6 +6,7 @@ import logging
 import sys
 import time
 from collections.abc import Sequence
+from logging.handlers import MemoryHandler
 from typing import Any, get_args
 
 import typer
@@ -31,6 +32,8 @@ EXIT_GAVE_UP = 4
 """Workers ended too often, and ``--on-give-up`` is ``exit``."""
 EXIT_INTERRUPTED = 130
 """A second Ctrl-C cut the drain short."""
+
+_HELD_LINES = 1000  # of the log while models load; more are shown
 
 _SCHEDULER = SchedulerSettings()
 _WORKER = WorkerSettings()
@@ -59,6 +62,7 @@ def serve(  # noqa: PLR0913 - an option is an argument
     threads: opt.Threads = None,
     offline: opt.Offline = False,
     json: opt.Json = False,
+    verbose: opt.Verbose = False,
 ) -> None:
     r"""Serve models over HTTP, each in supervised worker processes, batched and bounded.
 
@@ -93,7 +97,7 @@ def serve(  # noqa: PLR0913 - an option is an argument
         ]
     except ValueError as error:  # a number that is in no range, like nan
         raise typer.BadParameter(str(error)) from error
-    raise typer.Exit(_run(servings, web, machine_readable=json))
+    raise typer.Exit(_run(servings, web, machine_readable=json, verbose=verbose))
 
 
 def _choice(value: str, option: str, kind: Any) -> Any:
@@ -112,7 +116,7 @@ def _parse(texts: Sequence[str], hub_options: dict[str, Any]) -> list[Target]:
     return targets
 
 
-def _run(servings: list[Serving], web: WebSettings, *, machine_readable: bool) -> int:
+def _run(servings: list[Serving], web: WebSettings, *, machine_readable: bool, verbose: bool) -> int:
     """Serve and return the exit code."""
     began_s = time.monotonic()
     from pulse_ai.web import bind, run_event_loop, run_service
@@ -121,11 +125,17 @@ def _run(servings: list[Serving], web: WebSettings, *, machine_readable: bool) -
     address = f"[{web.host}]" if ":" in web.host else web.host
     url = f"http://{address}:{sock.getsockname()[1]}"
     screen = StartScreen(url=url, began_s=began_s, machine_readable=machine_readable)
-    _log_to_stderr()
+    log = _Log(verbose=verbose)
+
+    def ready() -> None:
+        log.show()
+        screen.ready()
+
     try:
         with screen:
-            run_event_loop(run_service(servings, web, sock, on_open=screen.opened, on_ready=screen.ready))
+            run_event_loop(run_service(servings, web, sock, on_open=screen.opened, on_ready=ready))
     except LoadFailed as error:
+        log.drop()
         return _fail(f"cannot load: {error}", EXIT_LOAD)
     except PulseError as error:
         return _fail(f"gave up: {error}", EXIT_GAVE_UP)
@@ -135,13 +145,30 @@ def _run(servings: list[Serving], web: WebSettings, *, machine_readable: bool) -
     return 0
 
 
-def _log_to_stderr() -> None:
-    """Send the log to stderr, a line an event; inputs are never in it."""
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)-7s %(name)s %(message)s"))
-    logging.getLogger("pulse_ai").setLevel(logging.INFO)
-    for name in ("pulse_ai", "uvicorn.error"):
-        logging.getLogger(name).addHandler(handler)
+class _Log:
+    """Sends the log to stderr, a line an event; inputs are never in it.
+
+    What is no warning is held back until the first warning or until ``show``: where a model cannot be loaded
+    its error is one line, and its worker's traceback would bury it.
+    """
+
+    def __init__(self, *, verbose: bool) -> None:
+        self._logger = logging.getLogger("pulse_ai")
+        self._shown = logging.StreamHandler(sys.stderr)
+        self._shown.setFormatter(logging.Formatter("%(asctime)s %(levelname)-7s %(name)s %(message)s"))
+        self._held = MemoryHandler(_HELD_LINES, flushLevel=logging.WARNING, target=self._shown)
+        self._logger.addHandler(self._shown if verbose else self._held)
+        self._logger.setLevel(logging.INFO)
+
+    def show(self) -> None:
+        """Show what was held back, and hold nothing back any more."""
+        self._held.flush()
+        self._logger.removeHandler(self._held)
+        self._logger.addHandler(self._shown)
+
+    def drop(self) -> None:
+        """Forget what was held back."""
+        self._held.setTarget(None)
 
 
 def _fail(text: str, code: int) -> int:

@@ -94,3 +94,6 @@ Offline = Annotated[
     bool, typer.Option("--offline", help="Only what is in the cache.", rich_help_panel=_PRETRAINED)
 ]
 Json = Annotated[bool, typer.Option("--json", help="Say what happens as JSON lines on stdout.")]
+Verbose = Annotated[
+    bool, typer.Option("--verbose", help="Show what workers print while they load, tracebacks included.")
+]

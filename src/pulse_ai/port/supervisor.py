@@ -7,7 +7,7 @@ import logging
 import random
 from typing import Protocol
 
-from pulse_ai.core import Manifest, PulseError, TaskSpec, WireError, WorkerLost, WorkerSettings
+from pulse_ai.core import LoadFailed, Manifest, PulseError, TaskSpec, WireError, WorkerLost, WorkerSettings
 from pulse_ai.port.restart import Restart, RestartPolicy
 from pulse_ai.port.worker import Worker, WorkerEvents, open_worker
 
@@ -60,7 +60,10 @@ class Supervisor:
             worker, error = await self._run_worker(slot)
             served = worker is not None and worker.batches > 0
             restart = policy.worker_ended(now_s=loop.time(), jitter=self._random.random(), served=served)
-            _log.warning("%s: %s; next start in %.2f s", self._name, error, restart.delay_s)
+            level = (
+                logging.INFO if isinstance(error, LoadFailed) else logging.WARNING
+            )  # that one is raised, too
+            _log.log(level, "%s: %s; next start in %.2f s", self._name, error, restart.delay_s)
             self._events.worker_lost(slot, worker, error, restart)
             if restart.gave_up and self._settings.on_give_up == "exit":
                 raise error
