@@ -20,8 +20,6 @@ import msgspec
 from pulse_ai.core import (
     DeadlineExceeded,
     Draining,
-    InvalidInput,
-    ModelError,
     NotReady,
     PoisonedInput,
     RequestError,
@@ -30,6 +28,7 @@ from pulse_ai.core import (
 from pulse_ai.port import OK, Result
 from pulse_ai.serving.admission import Admission
 from pulse_ai.serving.deadlines import Deadlines
+from pulse_ai.serving.failures import failure_of
 from pulse_ai.serving.fleet import Fleet, Run
 from pulse_ai.serving.queue import WaitingQueue
 from pulse_ai.serving.retries import RetryQueue
@@ -131,7 +130,7 @@ class Scheduler:
                 observe(now_s - ticket.offered_at_s)
                 self._settle(ticket, answer.value)
             else:
-                self._settle(ticket, _failure(answer.code, answer.value))
+                self._settle(ticket, failure_of(answer.code, answer.value))
         self._admission.net.answered(len(result.answers))
 
     def worker_lost(self, worker_id: int, *, now_s: float) -> None:
@@ -297,11 +296,3 @@ class Scheduler:
             self._queue.discard(ticket)
             if ticket.caller and not ticket.deaths:
                 self._admission.shares.left(ticket.caller)
-
-
-def _failure(code: str, value: msgspec.Raw) -> RequestError:
-    error = InvalidInput if code == InvalidInput.code else ModelError
-    try:
-        return error(msgspec.msgpack.decode(value, type=str))
-    except msgspec.MsgspecError:
-        return ModelError(f"the worker answered {code!r} without a text")

@@ -15,7 +15,6 @@ from pulse_ai.core import (
     GiveUp,
     InvalidInput,
     Manifest,
-    ModelError,
     RequestError,
     SchedulerSettings,
     Task,
@@ -27,6 +26,7 @@ from pulse_ai.core import (
 )
 from pulse_ai.port import OK, Answer, BatchAnswerer, Item, encode_value, value_decoder
 from pulse_ai.serving.engine import Engine
+from pulse_ai.serving.failures import failure_of
 from pulse_ai.serving.pool import SlotStatus, WorkerPool
 from pulse_ai.serving.scheduler import Scheduler
 from pulse_ai.serving.statistics import Statistics
@@ -290,7 +290,4 @@ def encode_item(item: Any) -> bytes:
 
 
 def _outcome(answer: Answer, decoder: Any) -> Any:
-    if answer.code == OK:
-        return decoder.decode(answer.value)
-    error = InvalidInput if answer.code == InvalidInput.code else ModelError
-    return error(msgspec.msgpack.decode(answer.value, type=str))
+    return decoder.decode(answer.value) if answer.code == OK else failure_of(answer.code, answer.value)
