@@ -19,7 +19,7 @@ $(VENV)/.serve: pyproject.toml constraints.txt
 # The developer's install: the same, with the tools and the extras that the tests use.
 $(VENV)/.dev: $(VENV)/.serve
 	$(PIP) install -q -U 'pip>=25.1'
-	$(PIP) install -q -c constraints.txt -e '.[train,bench]' --group dev
+	$(PIP) install -q -c constraints.txt -e '.[train,tune,sklearn,erlang,bench]' --group dev
 	@touch $@
 
 setup: $(VENV)/.dev  ## Make .venv with everything that check and test need
