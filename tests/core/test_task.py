@@ -88,14 +88,29 @@ class ListedFacts(Priced):
         return ["not a dict"]
 
 
+class OddSchema(Priced):
+    def input_schema(self) -> Any:
+        return ["not a dict"]
+
+
 class NumberedVersion(Priced):
     version = 7  # type: ignore[assignment]
 
 
-@pytest.mark.parametrize("kind", [RaisingFacts, OddFacts, ListedFacts, NumberedVersion])
+@pytest.mark.parametrize("kind", [RaisingFacts, OddFacts, ListedFacts, OddSchema, NumberedVersion])
 def test_what_cannot_be_said_in_a_manifest_is_a_failed_load(kind: type[Task]) -> None:
     with pytest.raises(LoadFailed, match=f"{kind.__name__} cannot be described"):
         manifest_of(kind(), "x")
+
+
+class Columns(Priced):
+    def input_schema(self) -> dict[str, Any]:
+        return {"type": "object", "properties": {"area": {"type": "number"}}}
+
+
+def test_a_schema_that_a_task_found_out_goes_before_the_hint() -> None:
+    assert manifest_of(Columns(), "x").input_schema == Columns().input_schema()
+    assert Priced().input_schema() is None
 
 
 def test_a_manifest_of_a_newer_worker_can_be_read() -> None:

@@ -147,6 +147,14 @@ def test_one_answer_that_cannot_go_fails_its_own_item_alone(answer: Any, expecte
     assert answers == {0: (OK, 1), 1: ("model_error", expected), 2: (OK, 3)}
 
 
+def test_a_failure_may_say_that_the_item_is_at_fault() -> None:
+    said = [Failure("too short", code="invalid_input"), Failure("odd", code="no such code")]  # type: ignore[arg-type]
+    assert _answers(Told(lambda _items: said), 1, 2) == {
+        0: ("invalid_input", "too short"),
+        1: ("model_error", "odd"),
+    }
+
+
 def test_an_object_that_raises_whatever_is_asked_fails_its_own_item_alone() -> None:
     answers = _answers(Told(lambda _: [Prickly(), 2]), 1, 2)
     assert answers[0][0] == "model_error"

@@ -39,7 +39,7 @@ class Manifest(msgspec.Struct, frozen=True):
 
 
 def manifest_of(task: Task, name: str) -> Manifest:
-    """Describe a task by its type hints.
+    """Describe a loaded task by its type hints, and by what it says of itself.
 
     Raises:
         LoadFailed: A type hint of ``predict`` cannot be turned into a schema, or what the task says of itself
@@ -55,10 +55,11 @@ def manifest_of(task: Task, name: str) -> Manifest:
     hints = item_types(task)
     input_schema, output_schema = schema_of(hints.input), schema_of(hints.output)
     try:
+        input_schema = task.input_schema() or input_schema
         manifest = Manifest(name, task.version, input_schema, output_schema, details=task.describe())
         return msgspec.msgpack.decode(msgspec.msgpack.encode(manifest), type=Manifest)
     except Exception as error:
         raise LoadFailed(
             f"{type(task).__name__} cannot be described: {error}; "
-            "its version must be text, and describe() must return a dict of plain values"
+            "its version must be text, and describe() and input_schema() must return dicts of plain values"
         ) from error

@@ -3,7 +3,7 @@
 __all__ = ("Failure", "ProgressReport", "Task")
 
 from collections.abc import Callable
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Literal, Self
 
 import msgspec
 
@@ -11,18 +11,21 @@ ProgressReport = Callable[[float | None, str], None]
 """Told how far loading is: a fraction in [0, 1], or None where unknown, and what is being done."""
 
 
-class Failure(msgspec.Struct, frozen=True):
+class Failure(msgspec.Struct, frozen=True, repr_omit_defaults=True):
     """The answer to one item that could not be answered; its batch-mates are not touched.
 
     Attributes:
         why: What was wrong, for the person who sent the item.
+        code: Whose fault it is: ``model_error`` (500 over HTTP), or ``invalid_input`` (422) where the item is
+            not what the model takes, so that sending it again cannot help.
 
     Example:
-        >>> Failure("the image is empty").why
+        >>> Failure("the image is empty", code="invalid_input").why
         'the image is empty'
     """
 
     why: str
+    code: Literal["model_error", "invalid_input"] = "model_error"
 
 
 def _report_nowhere(fraction: float | None, text: str) -> None:
@@ -76,6 +79,13 @@ class Task:
         raise NotImplementedError(
             f"{type(self).__name__} must define predict(self, items: list[In]) -> list[Out]"
         )
+
+    def input_schema(self) -> dict[str, Any] | None:
+        """Return the JSON Schema of one item, where ``load`` finds out more than the hint of ``predict`` says.
+
+        It may only narrow what the hint says. The service checks requests against it and publishes it.
+        """
+        return None
 
     def describe(self) -> dict[str, Any]:
         """Return facts worth showing to a person (engine, precision, size); plain values, after ``load``."""
