@@ -5,7 +5,7 @@ the task prints goes to the parent's log. The process ends when the parent's sid
 the end of the stream, and for a worker that is deep in native code Linux sends SIGKILL itself.
 """
 
-__all__ = ("WorkerLoop", "main")
+__all__ = ("WorkerLoop", "end_process", "load_task", "main")
 
 import contextlib
 import ctypes
@@ -101,7 +101,7 @@ class WorkerLoop:
         if hello.task is None:
             raise LoadFailed("HELLO names no task")
         self._send(Progress(None, "importing"))
-        task = _load_task(hello.task, self._report)
+        task = load_task(hello.task, self._report)
         answerer = BatchAnswerer(task)
         self._send(Ready(PROTOCOL_VERSION, manifest_of(task, hello.name)))
         return answerer
@@ -141,7 +141,7 @@ class WorkerLoop:
             self._sock.sendall(frame)
 
 
-def _load_task(spec: TaskSpec, report: ProgressReport) -> Task:
+def load_task(spec: TaskSpec, report: ProgressReport) -> Task:
     """Build and load the task.
 
     Raises:
@@ -185,10 +185,10 @@ def main() -> None:
     except BaseException:  # noqa: BLE001 - the outermost loop: it says why and ends
         log_traceback()
         code = 1
-    _end(code)
+    end_process(code)
 
 
-def _end(code: int) -> None:
+def end_process(code: int) -> None:
     """End the process with this code, whatever the task left behind."""
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(Exception):  # the task may have closed it

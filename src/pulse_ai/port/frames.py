@@ -1,7 +1,8 @@
-"""Bytes in, frames out: a 4-byte big-endian length, then that many bytes. No I/O here.
+"""Bytes in, frames out: a big-endian length, then that many bytes. No I/O here.
 
-A reader has three outcomes: a frame, None for "need more bytes", or an error. After an error the stream has
-no meaning any more, and every later call raises the same error again.
+The length has 4 bytes; towards a foreign parent it may have 1 or 2. A reader has three outcomes: a frame, None
+for "need more bytes", or an error. After an error the stream has no meaning any more, and every later call
+raises the same error again.
 """
 
 __all__ = ("HEADER_BYTES", "FrameReader", "frame_header")
@@ -9,13 +10,13 @@ __all__ = ("HEADER_BYTES", "FrameReader", "frame_header")
 from pulse_ai.core import FrameTooLarge, TruncatedStream
 
 HEADER_BYTES = 4
-"""Bytes of length in front of each frame; they do not count themselves."""
+"""Bytes of length in front of each frame of protocol 1; they do not count themselves."""
 
 _COMPACT_BYTES = 64 * 1024  # spent bytes kept at the front of the buffer before they are cut off
 
 
-def frame_header(size_bytes: int, *, max_frame_bytes: int) -> bytes:
-    """Return the length bytes for a frame of ``size_bytes``.
+def frame_header(size_bytes: int, *, max_frame_bytes: int, header_bytes: int = HEADER_BYTES) -> bytes:
+    """Return the length, in ``header_bytes`` bytes, for a frame of ``size_bytes``.
 
     Raises:
         FrameTooLarge: The frame is over the bound; nothing must be sent.
@@ -26,7 +27,7 @@ def frame_header(size_bytes: int, *, max_frame_bytes: int) -> bytes:
     """
     if size_bytes > max_frame_bytes:
         raise FrameTooLarge(size_bytes=size_bytes, limit_bytes=max_frame_bytes)
-    return size_bytes.to_bytes(HEADER_BYTES, "big")
+    return size_bytes.to_bytes(header_bytes, "big")
 
 
 class FrameReader:
@@ -39,8 +40,9 @@ class FrameReader:
         (b'hi', None)
     """
 
-    def __init__(self, *, max_frame_bytes: int) -> None:
+    def __init__(self, *, max_frame_bytes: int, header_bytes: int = HEADER_BYTES) -> None:
         self._max_frame_bytes = max_frame_bytes
+        self._header_bytes = header_bytes
         self._buffer: bytearray = bytearray()
         self._start = 0
 
@@ -59,9 +61,9 @@ class FrameReader:
         """Return the next whole frame without its length, or None where more bytes are needed.
 
         Raises:
-            FrameTooLarge: The announced length is over the bound; known from the first 4 bytes.
+            FrameTooLarge: The announced length is over the bound; known as soon as the length is there.
         """
-        body = self._start + HEADER_BYTES
+        body = self._start + self._header_bytes
         if len(self._buffer) < body:
             return None
         size_bytes = int.from_bytes(self._buffer[self._start : body], "big")

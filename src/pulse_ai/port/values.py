@@ -2,6 +2,8 @@
 
 __all__ = (
     "ARRAY_EXT",
+    "MSGPACK",
+    "ValueCodec",
     "array_from_list",
     "array_from_wire",
     "decode_value",
@@ -12,7 +14,8 @@ __all__ = (
 
 import math
 import sys
-from typing import Any, cast
+from collections.abc import Callable
+from typing import Any, NamedTuple, cast
 
 import msgspec
 
@@ -152,3 +155,19 @@ def decode_value(encoded: bytes | memoryview | msgspec.Raw) -> Any:
         return _decoder.decode(encoded)
     except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
         raise BadFrame(f"a value cannot be read: {error}") from error
+
+
+class ValueCodec(NamedTuple):
+    """What the bytes of an item and of an answer mean.
+
+    Attributes:
+        decoder: Gives for a type an object whose ``decode`` reads items of that type.
+        encode: Turns an answer into bytes; raises where it has no form.
+    """
+
+    decoder: Callable[[Any], Any]
+    encode: Callable[[Any], bytes]
+
+
+MSGPACK = ValueCodec(value_decoder, encode_value)
+"""The values of protocol 1."""
