@@ -10,9 +10,9 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from pulse_ai.core import Failure, LoadFailed, PulseError, Task, item_types
+from pulse_ai.core import Failure, InvalidInput, LoadFailed, ModelError, PulseError, Task, item_types
 from pulse_ai.port.messages import OK, Answer, Item
-from pulse_ai.port.values import encode_value, value_decoder
+from pulse_ai.port.values import MSGPACK, ValueCodec
 
 _MAX_TEXT = 500  # characters of an error's text that travel; the whole of it goes to the log
 _ANSWER_OVERHEAD_BYTES = 64  # id, code and lengths round an encoded answer, with room to spare
@@ -33,6 +33,7 @@ class BatchAnswerer:
 
     Args:
         task: A task whose ``load`` has run.
+        codec: What the bytes of items and results mean. The text of a refusal is msgpack always.
 
     Raises:
         LoadFailed: The hints of ``predict`` name a type that items cannot be read into.
@@ -46,11 +47,13 @@ class BatchAnswerer:
         [(2, 'invalid_input'), (1, 'ok')]
     """
 
-    def __init__(self, task: Task) -> None:
+    def __init__(self, task: Task, codec: ValueCodec = MSGPACK) -> None:
         self._task = task
+        self._memory_errors = 0
+        self._encode_value = codec.encode
         kind = item_types(task).input
         try:
-            self._decoder = value_decoder(kind)
+            self._decoder = codec.decoder(kind)
         except Exception as error:  # a hint is the user's code
             raise LoadFailed(f"items of type {kind} cannot be read: {error}; use another type") from error
 
@@ -78,24 +81,31 @@ class BatchAnswerer:
                 answers.append(_refusal(item.id, "model_error", _named(error)))
         results = self._predict(work) if work.items else []
         answers += [
-            _encode(item.id, value, max_answer_bytes) for item, value in zip(work.items, results, strict=True)
+            self._encode(item.id, value, max_answer_bytes)
+            for item, value in zip(work.items, results, strict=True)
         ]
         return answers
 
     def take_counts(self) -> dict[str, int]:
-        """Return what the task counted since the last call; nothing where its counting fails."""
+        """Return what the task counted since the last call, and ``memory_errors`` where items had any.
+
+        Nothing of the task's where its counting fails.
+        """
+        memory = {"memory_errors": self._memory_errors} if self._memory_errors else {}
+        self._memory_errors = 0
         try:
             counts = {str(name): int(count) for name, count in self._task.take_counts().items()}
             if counts:
                 msgspec.msgpack.encode(counts)  # a number too large must not cost the answers
         except Exception:  # noqa: BLE001 - a broken counter must not cost an answer
             log_traceback()
-            return {}
-        return counts
+            return memory
+        return counts | memory
 
     def _predict(self, work: _Work) -> list[Any]:
         """Predict, and where that raises find the item that does by predicting in halves."""
         expected = len(work.items)
+        results: list[Any] | None = None
         try:
             results = _as_list(self._task.predict(work.values))
         except _ENDS_THE_PROCESS:
@@ -103,7 +113,9 @@ class BatchAnswerer:
         except BaseException as error:  # noqa: BLE001 - user code: a panic in Rust is a BaseException
             if expected == 1:
                 log_place(error)
+                self._memory_errors += isinstance(error, MemoryError)
                 return [Failure(_named(error))]
+        if results is None:  # only here is the error gone, and with it all that its frames had allocated
             middle = expected // 2
             return self._predict_again(work.items[:middle]) + self._predict_again(work.items[middle:])
         if len(results) != expected:
@@ -118,6 +130,19 @@ class BatchAnswerer:
         except Exception as error:  # noqa: BLE001 - they could be decoded the first time
             return [Failure(_named(error))] * len(items)
         return self._predict(_Work(items, values))
+
+    def _encode(self, item_id: int, value: Any, max_answer_bytes: int) -> Answer:
+        try:
+            if isinstance(value, Failure):
+                code = InvalidInput.code if value.code == InvalidInput.code else ModelError.code
+                return _refusal(item_id, code, value.why)
+            encoded = self._encode_value(value)
+        except Exception as error:  # noqa: BLE001 - an object of the user's: anything can come
+            return _refusal(item_id, "model_error", f"the answer cannot be sent: {_text(error)}")
+        if len(encoded) > max_answer_bytes:
+            why = f"the answer has {len(encoded)} bytes, over the limit of {max_answer_bytes}"
+            return _refusal(item_id, "model_error", why)
+        return Answer(item_id, OK, msgspec.Raw(encoded))
 
 
 def shorten_answers(answers: Sequence[Answer], *, frame_bytes: int) -> list[Answer]:
@@ -161,25 +186,12 @@ def _as_list(results: Any) -> list[Any]:
     return list(results)  # type: ignore[reportUnknownArgumentType]
 
 
-def _encode(item_id: int, value: Any, max_answer_bytes: int) -> Answer:
-    try:
-        if isinstance(value, Failure):
-            return _refusal(item_id, "model_error", value.why)
-        encoded = encode_value(value)
-    except Exception as error:  # noqa: BLE001 - an object of the user's: anything can come
-        return _refusal(item_id, "model_error", f"the answer cannot be sent: {_text(error)}")
-    if len(encoded) > max_answer_bytes:
-        why = f"the answer has {len(encoded)} bytes, over the limit of {max_answer_bytes}"
-        return _refusal(item_id, "model_error", why)
-    return Answer(item_id, OK, msgspec.Raw(encoded))
-
-
 def _refusal(item_id: int, code: str, why: object) -> Answer:
     return Answer(item_id, code, msgspec.Raw(msgspec.msgpack.encode(_text(why)[:_MAX_TEXT])))
 
 
 def _named(error: BaseException) -> str:
-    return f"{type(error).__name__}: {_text(error)}"
+    return f"{type(error).__name__}: {_text(error) or 'no text'}"
 
 
 def _text(value: object) -> str:
