@@ -14,6 +14,9 @@ from pulse_ai.port.messages import OK as OK
 from pulse_ai.port.messages import Answer as Answer
 from pulse_ai.port.messages import Item as Item
 from pulse_ai.port.messages import Result as Result
+from pulse_ai.port.process import WorkerProcess as WorkerProcess
+from pulse_ai.port.process import describe_exit as describe_exit
+from pulse_ai.port.process import open_process as open_process
 from pulse_ai.port.restart import Restart as Restart
 from pulse_ai.port.restart import RestartPolicy as RestartPolicy
 from pulse_ai.port.supervisor import PoolEvents as PoolEvents

@@ -46,6 +46,11 @@ class WorkerProcess:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, signal.SIGKILL)
 
+    def send_signal(self, number: int) -> None:
+        """Send a signal to the process alone. Harmless once it has ended."""
+        if self.running:
+            self._process.send_signal(number)
+
     async def wait(self) -> int:
         """Wait until it has ended and return its exit code; minus the signal's number where one ended it."""
         code = await self._process.wait()
