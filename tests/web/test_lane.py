@@ -8,6 +8,7 @@ from tests.web.kit import Make, Service, until
 from tests.web.test_protocol import FakeTransport
 from uvicorn.server import ServerState
 
+from pulse_ai.web.heads import KnownHeads
 from pulse_ai.web.protocol import OneWriteProtocol
 
 pytest.importorskip("pulse_ai.web.lane")
@@ -33,7 +34,12 @@ class Line:
         options: dict[str, Any] = {"lanes": lanes}
         self.transport = FakeTransport()
         self.protocol = OneWriteProtocol(
-            config=config, server_state=ServerState(), app_state={}, max_body_bytes=1024 * 1024, **options
+            config=config,
+            server_state=ServerState(),
+            app_state={},
+            max_body_bytes=1024 * 1024,
+            known_heads=KnownHeads(),
+            **options,
         )
         self.protocol.connection_made(self.transport)
 

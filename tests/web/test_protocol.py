@@ -10,6 +10,7 @@ import uvicorn
 from tests.web.kit import until
 from uvicorn.server import ServerState
 
+from pulse_ai.web.heads import KnownHeads
 from pulse_ai.web.protocol import MAX_HEAD_BYTES, MAX_PIPELINED, OneWriteProtocol
 
 GET = b"GET /%d HTTP/1.1\r\nhost: x\r\n\r\n"
@@ -75,7 +76,12 @@ class Line:
         )
         config.load()
         self.protocol = OneWriteProtocol(
-            config=config, server_state=ServerState(), app_state={}, max_body_bytes=1000, **_NO_LANES
+            config=config,
+            server_state=ServerState(),
+            app_state={},
+            max_body_bytes=1000,
+            known_heads=KnownHeads(),
+            **_NO_LANES,
         )
         self.protocol.connection_made(self.transport)
 

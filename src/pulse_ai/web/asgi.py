@@ -12,6 +12,7 @@ __all__ = (
     "Response",
     "Scope",
     "Send",
+    "key_of",
     "problem_response",
     "read_head",
     "respond",
@@ -43,6 +44,7 @@ MAX_TIMEOUT_MS = 3_600_000
 
 _JSON = b"application/json"
 _KEY_BYTES = 128  # of an API key; more do not tell callers apart
+_KEY = "key:"  # before a caller's API key; no address begins like this
 _OUR_CHARSETS = frozenset({"utf-8", "utf8", "us-ascii"})
 
 
@@ -91,8 +93,13 @@ def read_head(scope: Scope) -> Head:
         elif name == b"x-priority":
             priority = _priority(value)
         elif name == b"x-api-key":
-            caller = "key:" + value[:_KEY_BYTES].decode("latin-1")
+            caller = _KEY + value[:_KEY_BYTES].decode("latin-1")
     return Head(timeout_s, length_bytes, priority, caller)
+
+
+def key_of(head: Head) -> str:
+    """Return the caller where it brought an API key; empty where it is known by its address only."""
+    return head.caller if head.caller.startswith(_KEY) else ""
 
 
 def _check_content_type(value: bytes) -> None:

@@ -80,10 +80,10 @@ class ModelEndpoint:
         except msgspec.ValidationError as error:
             raise self._misfit(body, f"expected a list of items: {error}") from error
         except (msgspec.DecodeError, RecursionError) as error:
-            raise self._count(BadJson(f"the body is not JSON: {error}")) from error
+            raise self.turn_down(BadJson(f"the body is not JSON: {error}")) from error
         limit = self.serving.settings.queue_limit_items
         if not 1 <= len(items) <= limit:
-            raise self._count(InvalidInput(f"the list has {len(items)} items; send 1 to {limit}"))
+            raise self.turn_down(InvalidInput(f"the list has {len(items)} items; send 1 to {limit}"))
         return items
 
     def _infer(self, value: bytes, head: Head) -> Awaitable[msgspec.Raw]:
@@ -105,17 +105,17 @@ class ModelEndpoint:
         except msgspec.ValidationError as error:
             raise self._misfit(body, str(error)) from error
         except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
-            raise self._count(BadJson(f"the body is not JSON: {error}")) from error
+            raise self.turn_down(BadJson(f"the body is not JSON: {error}")) from error
         except TypeError as error:  # a number that no wire format holds
-            raise self._count(InvalidInput(str(error))) from error
+            raise self.turn_down(InvalidInput(str(error))) from error
 
     def _misfit(self, body: bytes | msgspec.Raw, why: str) -> RequestError:
         """Tell JSON of another type from what only begins like it: a decoder stops at the first wrong byte."""
         try:
             _skim.decode(body)
         except (msgspec.DecodeError, RecursionError) as error:
-            return self._count(BadJson(f"the body is not JSON: {error}"))
-        return self._count(InvalidInput(why))
+            return self.turn_down(BadJson(f"the body is not JSON: {error}"))
+        return self.turn_down(InvalidInput(why))
 
     def write(self, answer: msgspec.Raw) -> bytes:
         """Turn an answer into JSON.
@@ -127,8 +127,9 @@ class ModelEndpoint:
             return _to_json.encode(decode_value(answer))
         except (BadFrame, NotImplementedError, TypeError, ValueError, RecursionError) as error:
             self.turned_down["ok"] -= 1  # so the scheduler counted it, which does not look into answers
-            raise self._count(ModelError(f"the answer has no JSON form: {error}")) from error
+            raise self.turn_down(ModelError(f"the answer has no JSON form: {error}")) from error
 
-    def _count(self, error: RequestError) -> RequestError:
+    def turn_down(self, error: RequestError) -> RequestError:
+        """Count a request that ends before it is offered, and return its error."""
         self.turned_down[error.code] += 1
         return error

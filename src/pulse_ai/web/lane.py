@@ -14,9 +14,10 @@ from collections.abc import Callable
 
 import msgspec
 
-from pulse_ai.core import RequestError, TooLarge
+from pulse_ai.core import Priority, RequestError, TooLarge
 from pulse_ai.web.asgi import Head, Response, Scope, problem_response, read_head
 from pulse_ai.web.endpoint import ModelEndpoint
+from pulse_ai.web.heads import KnownHead
 from pulse_ai.web.problems import PROBLEMS
 
 _OK_HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n%b"
@@ -38,28 +39,32 @@ def http_bytes(response: Response, *, close: bool) -> bytes:
 
 
 class LaneCycle:
-    """One request in the fast lane.
+    """One request in the fast lane; or one after the other, where their heads are known.
 
     Its attributes up to ``message_event`` are those that uvicorn's protocol reads and writes. As its own
     ``message_event`` it hears of each thing that uvicorn notes: a piece of the body, its end, a lost connection.
 
     Args:
-        endpoint: The model.
-        scope: With the headers.
-        keep_alive: Whether the connection goes on after the answer.
+        scope: With the client and, where the head is not known, the headers.
         write: Writes to the connection.
         on_complete: Told when the answer has been written.
         max_body_bytes: Longest body.
+
+    Attributes:
+        endpoint: The model.
+        head: What was read of the headers; None before that, or where they are wrong.
     """
 
     __slots__ = (
-        "_endpoint",
+        "_client",
         "_max_body_bytes",
         "_on_complete",
         "_ticket_id",
         "_write",
         "body",
         "disconnected",
+        "endpoint",
+        "head",
         "keep_alive",
         "message_event",
         "more_body",
@@ -68,25 +73,26 @@ class LaneCycle:
         "scope",
     )
 
+    endpoint: ModelEndpoint
+
     def __init__(
         self,
-        endpoint: ModelEndpoint,
         scope: Scope,
         *,
-        keep_alive: bool,
         write: Callable[[bytes], None],
         on_complete: Callable[[], None],
         max_body_bytes: int,
     ) -> None:
         self.scope = scope
-        self.keep_alive = keep_alive
+        self.keep_alive = True
         self.body = b""
         self.more_body = True
         self.disconnected = False
         self.response_started = False
         self.response_complete = False
         self.message_event = self
-        self._endpoint = endpoint
+        self.head: Head | None = None
+        self._client: str = scope["client"][0] if scope["client"] else ""
         self._write = write
         self._on_complete = on_complete
         self._max_body_bytes = max_body_bytes
@@ -96,37 +102,46 @@ class LaneCycle:
         """Hear from uvicorn that something has come."""
         if self.disconnected:
             if self._ticket_id:
-                self._endpoint.engine.cancel(self._ticket_id)
+                self.endpoint.engine.cancel(self._ticket_id)
         elif not self.more_body and not self._ticket_id and not self.response_complete:
             self._begin()
 
-    def _begin(self) -> None:
-        """Hand the item in."""
-        endpoint = self._endpoint
+    def begin_known(self, known: KnownHead, body: bytes) -> None:
+        """Begin the next request on this connection: one whose head is known and whose body is here."""
+        self.endpoint = known.endpoint
+        self.more_body = self.response_started = self.response_complete = False
+        self._ticket_id = 0
         try:
-            head = self._read_head()
-            self._ticket_id = endpoint.engine.submit(
-                endpoint.read(self.body),
-                self._settled,
-                timeout_s=head.timeout_s,
-                priority=head.priority,
-                caller=head.caller,
-            )
+            if not known.endpoint.engine.can_serve:
+                known.endpoint.check_ready()
+            self._hand_in(body, known.timeout_s, known.priority, known.key or self._client)
+        except RequestError as error:
+            self._finish(self._problem(error))
+
+    def _begin(self) -> None:
+        """Read the head, and hand the item in."""
+        try:
+            self.head = head = self._read_head()
+            self._hand_in(self.body, head.timeout_s, head.priority, head.caller)
         except RequestError as error:
             self._finish(self._problem(error))
 
     def _read_head(self) -> Head:
-        endpoint, size_bytes = self._endpoint, len(self.body)
+        endpoint, size_bytes = self.endpoint, len(self.body)
         try:
-            if not endpoint.engine.can_serve:
-                endpoint.check_ready()
+            endpoint.check_ready()
             head = read_head(self.scope)
             if size_bytes > self._max_body_bytes:
                 raise TooLarge(what="the body", size_bytes=size_bytes, limit_bytes=self._max_body_bytes)
         except RequestError as error:
-            endpoint.turned_down[error.code] += 1
-            raise
+            raise endpoint.turn_down(error) from None
         return head
+
+    def _hand_in(self, body: bytes, timeout_s: float | None, priority: Priority, caller: str) -> None:
+        endpoint = self.endpoint
+        self._ticket_id = endpoint.engine.submit(
+            endpoint.read(body), self._settled, timeout_s=timeout_s, priority=priority, caller=caller
+        )
 
     def _settled(self, outcome: msgspec.Raw | RequestError) -> None:
         """Write the answer. Called by the engine."""
@@ -135,14 +150,14 @@ class LaneCycle:
         try:
             if isinstance(outcome, RequestError):
                 raise outcome
-            body = self._endpoint.write(outcome)
+            body = self.endpoint.write(outcome)
         except RequestError as error:
             self._finish(self._problem(error))
+            return
+        if self.keep_alive:
+            self._finish(_OK_HEAD % (len(body), body))
         else:
-            plain = self.keep_alive
-            self._finish(
-                _OK_HEAD % (len(body), body) if plain else http_bytes(Response(200, body), close=True)
-            )
+            self._finish(http_bytes(Response(200, body), close=True))
 
     def _problem(self, error: RequestError) -> bytes:
         response = problem_response(error)

@@ -10,7 +10,7 @@ for the answer to an earlier request. What is done about it stays off the way of
 head comes in one piece: two comparisons for each read, and a look at all connections every few seconds.
 """
 
-__all__ = ("MAX_HEAD_BYTES", "MAX_PIPELINED", "OneWriteProtocol")
+__all__ = ("IDLE_LOOKS", "MAX_HEAD_BYTES", "MAX_PIPELINED", "OneWriteProtocol")
 
 import asyncio
 from collections import deque
@@ -23,6 +23,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 from pulse_ai.core import RequestError
 from pulse_ai.web.asgi import Scope, problem_response
 from pulse_ai.web.endpoint import ModelEndpoint
+from pulse_ai.web.heads import KnownHeads
 from pulse_ai.web.lane import LaneCycle, http_bytes
 from pulse_ai.web.problems import BadRequest, HeadTooLarge
 
@@ -31,6 +32,9 @@ MAX_HEAD_BYTES = 64 * 1024
 
 MAX_PIPELINED = 256
 """Most requests that wait on one connection for those before them."""
+
+IDLE_LOOKS = 5
+"""A connection that idles is closed at this look of ``close_if_stuck`` after the one that first saw it idle."""
 
 _FRAMING = 8  # a chunked body of one-byte chunks is so many times longer on the wire
 
@@ -90,13 +94,24 @@ class OneWriteProtocol(HttpToolsProtocol):
     Args:
         max_body_bytes: Longest request body; far longer ones are cut off even where nobody reads them.
         lanes: The models that are answered in the fast lane, by path.
+        known_heads: What all connections of the server have learned of heads; bodies were at most as long.
     """
 
     def __init__(
-        self, *args: Any, max_body_bytes: int, lanes: Mapping[bytes, ModelEndpoint], **kwargs: Any
+        self,
+        *args: Any,
+        max_body_bytes: int,
+        lanes: Mapping[bytes, ModelEndpoint],
+        known_heads: KnownHeads,
+        **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
         self._lanes = lanes
+        self._known_heads = known_heads
+        self._known_cycle: LaneCycle | None = None
+        self._between = True  # what has been read ends with a whole request, or is nothing
+        self._answered = 0  # in the lane
+        self._idle = (0, 0)  # that number at the last look, and at how many looks before it
         self._write_now: Callable[[bytes], None] = self._not_connected
         self._max_body_bytes = max_body_bytes
         self._seen_cycle: object = None
@@ -115,12 +130,13 @@ class OneWriteProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Read on, and keep an eye on what comes without completing a head."""
+        cycle: Any = self.cycle
+        begins = self._between and (cycle is None or cycle.response_complete)
+        if begins and self._begin_known(data):
+            return
         super().data_received(data)
         if isinstance(self.cycle, LaneCycle):
-            if self.cycle.more_body:
-                self._leave_lane(self.cycle)
-            elif self.flow.read_paused:
-                self.flow.resume_reading()  # a body over uvicorn's high water that came at once
+            self._look_after_lane(self.cycle, data if begins else b"")
         if self.cycle is not self._seen_cycle:
             self._seen_cycle = self.cycle
             self._more_bytes = 0
@@ -131,8 +147,36 @@ class OneWriteProtocol(HttpToolsProtocol):
         if self._more_bytes > MAX_HEAD_BYTES:
             self._bound_request()
 
+    def _begin_known(self, data: bytes) -> bool:
+        """Begin the request where its head is known, and say whether it was; the parser sees nothing of it."""
+        found = self._known_heads.find(data)
+        if found is None or self.flow.write_paused:
+            return False
+        if self.timeout_keep_alive_task is not None:
+            self._unset_keepalive_if_required()
+        cycle = self._known_cycle
+        if cycle is None:
+            cycle = self._known_cycle = self._make_cycle(cast("Scope", {"client": self.client}))
+        self.cycle = cast("Any", cycle)
+        cycle.begin_known(*found)
+        return True
+
+    def _look_after_lane(self, cycle: LaneCycle, request: bytes) -> None:
+        if cycle.more_body:
+            self._leave_lane(cycle)
+        elif self.flow.read_paused:
+            self.flow.resume_reading()  # a body over uvicorn's high water that came at once
+        elif cycle.head is not None and cycle.keep_alive:
+            self._known_heads.learn(request, cycle.endpoint, cycle.head)
+
+    def on_message_complete(self) -> None:
+        """End a request."""
+        self._between = True
+        super().on_message_complete()
+
     def on_message_begin(self) -> None:
         """Begin a head. What only ASGI needs of a scope is made once it is known that ASGI gets it."""
+        self._between = False
         self.url = b""
         self.expect_100_continue = False
         self.headers = []
@@ -153,10 +197,14 @@ class OneWriteProtocol(HttpToolsProtocol):
         ):
             self._begin_asgi()
             return
-        self.cycle = LaneCycle(  # type: ignore[assignment]
-            endpoint,
-            cast("Scope", self.scope),
-            keep_alive=parser.should_keep_alive(),
+        cycle = self._make_cycle(cast("Scope", self.scope))
+        cycle.endpoint = endpoint
+        cycle.keep_alive = parser.should_keep_alive()
+        self.cycle = cast("Any", cycle)
+
+    def _make_cycle(self, scope: Scope) -> LaneCycle:
+        return LaneCycle(
+            scope,
             write=self._write_now,
             on_complete=self._lane_complete,
             max_body_bytes=self._max_body_bytes,
@@ -171,11 +219,15 @@ class OneWriteProtocol(HttpToolsProtocol):
         super().on_headers_complete()
 
     def _lane_complete(self) -> None:
-        if self.cycle.keep_alive:
+        """Go on after an answer, without a timer for what comes next: ``close_if_stuck`` sees to it."""
+        self._answered += 1
+        if not self.cycle.keep_alive:
+            self.server_state.total_requests += 1
+            self.transport.close()
+        elif self.pipeline or self.flow.read_paused:
             self.on_response_complete()
         else:
             self.server_state.total_requests += 1
-            self.transport.close()
 
     def _leave_lane(self, cycle: LaneCycle) -> None:
         """Let a request whose body comes in pieces go on as uvicorn does it."""
@@ -190,19 +242,29 @@ class OneWriteProtocol(HttpToolsProtocol):
         self._turn_away(BadRequest())
 
     def close_if_stuck(self) -> None:
-        """Close a connection on which nothing has moved since the last call.
+        """Close a connection on which nothing has moved since the last call, or since the last few.
 
-        That is one whose head never ends, or whose client does not read its answer. To be called every so
-        many seconds. A connection that idles after an answer has uvicorn's own timer.
+        The first is one whose head never ends, or whose client does not read its answer. The second is one
+        that idles after an answer. To be called every so many seconds.
         """
         unread_bytes: int = self.transport.get_write_buffer_size()
-        idles = self.timeout_keep_alive_task is not None
         newest = self._newest()
-        head_is_due = (newest is None or newest.response_complete) and not idles
-        stuck = (newest, unread_bytes) if unread_bytes or head_is_due else None
+        rests = newest is None or newest.response_complete
+        if rests and self._between and not unread_bytes and isinstance(newest, LaneCycle):
+            self._close_if_idle()
+            return
+        idles = self.timeout_keep_alive_task is not None  # after an answer by way of ASGI uvicorn has a timer
+        stuck = (newest, self._answered, unread_bytes) if unread_bytes or (rests and not idles) else None
         if stuck is not None and stuck == self._stuck:
             self.transport.abort()
         self._stuck = stuck
+
+    def _close_if_idle(self) -> None:
+        answered, looks = self._idle
+        self._idle = (self._answered, looks + 1 if answered == self._answered else 0)
+        self._stuck = None
+        if self._idle[1] >= IDLE_LOOKS:
+            self.transport.close()
 
     def _bound_pipeline(self) -> None:
         if len(self.pipeline) > MAX_PIPELINED:

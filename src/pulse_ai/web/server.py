@@ -18,7 +18,8 @@ import uvicorn
 from pulse_ai.core import TargetError, WebSettings
 from pulse_ai.serving import OpenServing, Serving
 from pulse_ai.web.app import App
-from pulse_ai.web.protocol import OneWriteProtocol
+from pulse_ai.web.heads import KnownHeads
+from pulse_ai.web.protocol import IDLE_LOOKS, OneWriteProtocol
 
 _log = logging.getLogger("pulse_ai.web")
 
@@ -163,7 +164,10 @@ async def _close_stuck_connections(server: _Server) -> None:
 
 def _make_server(app: App, settings: WebSettings) -> _Server:
     protocol: Any = functools.partial(
-        OneWriteProtocol, max_body_bytes=settings.max_body_bytes, lanes=app.lanes
+        OneWriteProtocol,
+        max_body_bytes=settings.max_body_bytes,
+        lanes=app.lanes,
+        known_heads=KnownHeads(),
     )
     config = uvicorn.Config(
         app,
@@ -176,7 +180,7 @@ def _make_server(app: App, settings: WebSettings) -> _Server:
         proxy_headers=False,
         server_header=False,
         date_header=False,
-        timeout_keep_alive=75,
+        timeout_keep_alive=int(STUCK_S * IDLE_LOOKS),
         log_level="error",  # a client that sends nonsense is no news
         timeout_graceful_shutdown=_LAST_WRITES_S,
     )
