@@ -14,6 +14,7 @@ import typer
 from pulse_ai.cli import serve_options as opt
 from pulse_ai.cli.screen import StartScreen
 from pulse_ai.cli.targets import Target, parse_target
+from pulse_ai.cli.worker_command import WorkerTarget, parse_command, parse_worker_target
 from pulse_ai.core import (
     BatchMode,
     GiveUp,
@@ -53,6 +54,7 @@ def serve(  # noqa: PLR0913 - an option is an argument
     max_body_bytes: opt.MaxBodyBytes = _WEB.max_body_bytes,
     grace_s: opt.GraceS = _WEB.grace_s,
     workers: opt.Workers = _WORKER.workers,
+    worker_command: opt.WorkerCommand = None,
     overdue_s: opt.OverdueS = _SCHEDULER.overdue_s,
     start_timeout_s: opt.StartTimeoutS = _WORKER.start_timeout_s,
     on_give_up: opt.OnGiveUp = _WORKER.on_give_up,
@@ -90,11 +92,11 @@ def serve(  # noqa: PLR0913 - an option is an argument
         "on_give_up": _choice(on_give_up, "--on-give-up", GiveUp),
     }
     chosen = {name: value for name, value in hub_options.items() if value is not None}
+    command = () if worker_command is None else parse_command(worker_command)
+    found = _parse(targets or [""], command, chosen)
     try:
         web = WebSettings(host=host, port=port, max_body_bytes=max_body_bytes, grace_s=grace_s)
-        servings = [
-            Serving(target.spec, name=target.name, **options) for target in _parse(targets or [""], chosen)
-        ]
+        servings = [Serving(to.spec, name=to.name, command=command, **options) for to in found]
     except ValueError as error:  # a number that is in no range, like nan
         raise typer.BadParameter(str(error)) from error
     raise typer.Exit(_run(servings, web, machine_readable=json, verbose=verbose))
@@ -107,8 +109,17 @@ def _choice(value: str, option: str, kind: Any) -> Any:
     return value
 
 
-def _parse(texts: Sequence[str], hub_options: dict[str, Any]) -> list[Target]:
-    targets = [parse_target(text, hub_options) for text in texts]
+def _parse(
+    texts: Sequence[str], command: Sequence[str], hub_options: dict[str, Any]
+) -> Sequence[Target | WorkerTarget]:
+    if command and hub_options:
+        name = next(iter(hub_options)).removesuffix("_function").replace("_", "-")
+        raise TargetError(
+            f"--{name} is for pretrained models, and a worker of another program serves; leave it out"
+        )
+    targets = [
+        parse_worker_target(text, command) if command else parse_target(text, hub_options) for text in texts
+    ]
     names = [target.name for target in targets]
     doubled = sorted({name for name in names if names.count(name) > 1})
     if doubled:

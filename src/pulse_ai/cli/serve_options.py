@@ -48,6 +48,14 @@ BatchTimeoutMs = Annotated[
     float, typer.Option(min=0, max=3_600_000, help="In timer mode: longest wait for a batch to fill.")
 ]
 Workers = Annotated[int, typer.Option(min=1, help="Processes for each model.", rich_help_panel=_WORKERS)]
+WorkerCommand = Annotated[
+    str | None,
+    typer.Option(
+        metavar="COMMAND",
+        help="Serve with workers of another program, such as 'node worker.js'; TARGET is theirs to read.",
+        rich_help_panel=_WORKERS,
+    ),
+]
 OverdueS = Annotated[
     float,
     typer.Option(

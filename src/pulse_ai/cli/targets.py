@@ -1,6 +1,6 @@
 """What a TARGET on the command line means. Nothing is imported or downloaded here; the worker does that."""
 
-__all__ = ("EMBEDDED_NAME", "Target", "parse_target")
+__all__ = ("EMBEDDED_NAME", "Target", "model_name", "parse_target", "split_name")
 
 import re
 from collections.abc import Callable
@@ -45,12 +45,30 @@ def parse_target(text: str, hub_options: dict[str, Any]) -> Target:
         >>> parse_target("hf:acme/mood@v2", {"top_k": 1}).name
         'mood'
     """
-    given, equals, rest = text.partition("=")
-    if equals and _NAME.fullmatch(given):
-        return Target(given, _read(rest, hub_options).spec)
-    target = _read(text, hub_options)
-    name = re.sub(r"[^A-Za-z0-9._-]", "-", target.name).strip("-._")[:64]
-    return Target(name or "model", target.spec)
+    name, rest = split_name(text)
+    target = _read(rest, hub_options)
+    return Target(name or model_name(target.name), target.spec)
+
+
+def split_name(text: str) -> tuple[str, str]:
+    """Return the name before ``=``, and the rest; where that is no name, nothing and the whole text.
+
+    Example:
+        >>> split_name("mood=./model"), split_name("./a=b")
+        (('mood', './model'), ('', './a=b'))
+    """
+    name, equals, rest = text.partition("=")
+    return (name, rest) if equals and _NAME.fullmatch(name) else ("", text)
+
+
+def model_name(text: str) -> str:
+    """Return a name that can stand in a URL, as near to the text as can be.
+
+    Example:
+        >>> model_name("My Model"), model_name("---")
+        ('My-Model', 'model')
+    """
+    return re.sub(r"[^A-Za-z0-9._-]", "-", text).strip("-._")[:64] or "model"
 
 
 def _read(text: str, hub_options: dict[str, Any]) -> Target:

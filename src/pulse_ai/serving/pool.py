@@ -40,11 +40,11 @@ class WorkerPool:
 
     Args:
         name: The model's name.
-        task: What the workers build.
+        task: What the workers build; None where they know by themselves.
         settings: How many workers, and when to restart them.
     """
 
-    def __init__(self, *, name: str, task: TaskSpec, settings: WorkerSettings) -> None:
+    def __init__(self, *, name: str, task: TaskSpec | None, settings: WorkerSettings) -> None:
         self._supervisor = Supervisor(name=name, task=task, settings=settings, events=self)
         self._engine: Engine | None = None
         self._workers: dict[int, Worker] = {}

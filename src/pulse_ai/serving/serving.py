@@ -17,6 +17,7 @@ from pulse_ai.core import (
     Manifest,
     RequestError,
     SchedulerSettings,
+    TargetError,
     Task,
     TaskSpec,
     WorkerSettings,
@@ -54,18 +55,21 @@ class ServingOptions(TypedDict, total=False):
     backoff_first_s: float
     backoff_longest_s: float
     on_give_up: GiveUp
+    command: tuple[str, ...]
 
 
 class Serving:
     """A task with its batching and its workers.
 
     Args:
-        task: A ``Task`` class or instance, or the spec of one that only the workers can import.
+        task: A ``Task`` class or instance, or the spec of one that only the workers can import. Where
+            ``command`` names another program, the spec is what HELLO tells it; None tells it nothing.
         name: The name it is served under; the class's name in lower case where none is given.
         options: Settings; see ``ServingOptions``.
 
     Raises:
         ValueError: A setting is out of its range.
+        TargetError: There is neither a task nor a command, or no name for a command.
 
     Example:
         >>> class Double(Task):
@@ -80,7 +84,7 @@ class Serving:
 
     def __init__(
         self,
-        task: Task | type[Task] | TaskSpec,
+        task: Task | type[Task] | TaskSpec | None,
         *,
         name: str | None = None,
         **options: Unpack[ServingOptions],
@@ -90,6 +94,10 @@ class Serving:
         self.scheduler_settings = _settings(SchedulerSettings, options)
         self.worker_settings = _settings(WorkerSettings, options)
         self._inline: BatchAnswerer | None = None
+        if task is None and not self.worker_settings.command:
+            raise TargetError(
+                f"{self.name} has no task; give one, or the command of a worker that has its own"
+            )
 
     def run(self, item: Any) -> Any:
         """Answer one item in this process; the task is built and loaded here on the first call.
@@ -144,15 +152,19 @@ class Serving:
             with contextlib.suppress(asyncio.CancelledError):
                 await asyncio.wait({keeping})
 
-    def spec(self) -> TaskSpec:
+    def spec(self) -> TaskSpec | None:
         """Return what the workers build the task from."""
-        return self._task if isinstance(self._task, TaskSpec) else spec_of(self._task)
+        return self._task if isinstance(self._task, TaskSpec | None) else spec_of(self._task)
 
     def answer_type(self) -> Any:
         """Return the type of an answer, or ``typing.Any`` where only the workers know it."""
-        return Any if isinstance(self._task, TaskSpec) else item_types(self._task).output
+        return Any if isinstance(self._task, TaskSpec | None) else item_types(self._task).output
 
     def _load_inline(self) -> BatchAnswerer:
+        if self.worker_settings.command or self._task is None:
+            raise TargetError(
+                f"{self.name} is served by another program; open it, it cannot run in this process"
+            )
         if self._inline is None:
             task = build_task(self._task) if isinstance(self._task, TaskSpec) else self._task
             task = task() if isinstance(task, type) else task
@@ -265,7 +277,9 @@ async def _first_of(ready: Any, keeping: asyncio.Task[None]) -> Manifest:
         waiting.cancel()
 
 
-def _default_name(task: Task | type[Task] | TaskSpec) -> str:
+def _default_name(task: Task | type[Task] | TaskSpec | None) -> str:
+    if task is None:
+        raise TargetError("a model without a task needs a name, and the command of a worker")
     if isinstance(task, TaskSpec):
         return task.target.rpartition(":")[2].rpartition(".")[2].lower()
     return (task if isinstance(task, type) else type(task)).__name__.lower()
