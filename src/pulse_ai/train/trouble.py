@@ -1,0 +1,62 @@
+"""Where a number stopped being finite. Nothing is paid for it in a run that goes well.
+
+A run only looks at each epoch's loss and parameters. When one of them is not finite, the epoch is run again
+from where it began, which gives the same numbers, and this time each step is looked at.
+"""
+
+__all__ = ("find_trouble",)
+
+from functools import cache
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from pulse_ai.train.errors import NotFinite
+from pulse_ai.train.program import Plan, ordered, step, steps_of, weighted_gradient
+from pulse_ai.train.rows import Loaded
+from pulse_ai.train.state import State
+
+
+def find_trouble(plan: Plan, state: State, training: Loaded) -> NotFinite:
+    """Return what is not finite first in the epoch that begins, or goes on, at a state."""
+    first, flags = int(state.step), np.asarray(_watched(plan)(state, training))
+    names = ["", *_paths(state.parameters), *_paths(state.parameters)]
+    leaves = (len(names) - 1) // 2
+    for number in range(first, len(flags)):
+        bad = np.flatnonzero(~flags[number])
+        if bad.size:
+            what = "loss" if bad[0] == 0 else "gradient" if bad[0] <= leaves else "parameter"
+            return NotFinite(epoch=int(state.epoch), step=number, what=what, where=names[bad[0]])
+    return NotFinite(epoch=int(state.epoch), step=len(flags) - 1, what="loss")
+
+
+def _paths(tree: Any) -> list[str]:
+    found, _ = jax.tree_util.tree_flatten_with_path(tree)
+    return ["/".join(str(key.key) for key in path) for path, _ in found]
+
+
+@cache
+def _watched(plan: Plan) -> Any:
+    """Return the compiled function from a state to ``(steps, 1 + 2 * parameters)`` flags of what is finite."""
+
+    def watched(state: State, training: Loaded) -> Any:
+        steps = steps_of(plan, training)
+        batches = ordered(plan, state, training)
+
+        def look(state: State, batch: Loaded) -> tuple[State, Any]:
+            (total, _), gradient = weighted_gradient(plan, state, batch)
+            after = step(plan, state, batch, steps)
+            leaves = jax.tree.leaves((total, gradient, after.parameters))
+            return after, jnp.stack([jnp.all(jnp.isfinite(leaf)) for leaf in leaves])
+
+        def body(state: State, numbered: tuple[Any, Loaded]) -> tuple[State, Any]:
+            number, batch = numbered
+            after, flags = look(state, batch)
+            done = number < state.step
+            return jax.tree.map(lambda old, new: jnp.where(done, old, new), state, after), flags | done
+
+        return jax.lax.scan(body, state, (jnp.arange(steps), batches))[1]
+
+    return jax.jit(watched)
