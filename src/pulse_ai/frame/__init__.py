@@ -6,6 +6,7 @@ serves (a fitted recipe on rows) needs NumPy alone. ``onnx`` is imported for exp
 Start reading at ``steps.py``, then ``recipe.py``; files at ``read.py``.
 """
 
+from pulse_ai.frame.batches import Encoded as Encoded
 from pulse_ai.frame.columns import Column as Column
 from pulse_ai.frame.columns import Kind as Kind
 from pulse_ai.frame.columns import item_schema as item_schema
@@ -13,7 +14,6 @@ from pulse_ai.frame.errors import FormulaError as FormulaError
 from pulse_ai.frame.errors import FrameError as FrameError
 from pulse_ai.frame.errors import ReadFailed as ReadFailed
 from pulse_ai.frame.errors import RecipeError as RecipeError
-from pulse_ai.frame.recipe import Encoded as Encoded
 from pulse_ai.frame.recipe import FittedRecipe as FittedRecipe
 from pulse_ai.frame.recipe import Recipe as Recipe
 from pulse_ai.frame.steps import Bins as Bins

@@ -1,0 +1,127 @@
+"""What a step learns from a column, a batch of rows at a time and in bounded memory."""
+
+__all__ = ("MOST_CATEGORIES", "Counts", "Moments", "Sample")
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pulse_ai.frame.errors import RecipeError
+
+MOST_CATEGORIES = 1_000_000
+"""Most different values of a column that are counted."""
+
+_SAMPLE_ROWS = 1_000_000
+_SEED = 0
+
+
+@dataclass(slots=True)
+class Moments:
+    """Count, mean, spread and range of a column's numbers, nulls left out.
+
+    Batches are joined by the formulas of Chan, Golub and LeVeque (1983), which lose no digits where the mean
+    is far from zero.
+
+    Attributes:
+        count: Values that are not null.
+        mean: Their mean.
+        squares: The sum of the squares of their distances from the mean.
+        low: The least.
+        high: The greatest.
+    """
+
+    count: int = 0
+    mean: float = 0.0
+    squares: float = 0.0
+    low: float = math.inf
+    high: float = -math.inf
+
+    def add(self, values: NDArray[np.float64]) -> None:
+        """Take in a batch; NaN is null."""
+        known = values[~np.isnan(values)]
+        if not len(known):
+            return
+        mean = float(known.mean())
+        away = mean - self.mean
+        count = self.count + len(known)
+        self.squares += float(np.square(known - mean).sum()) + away * away * self.count * len(known) / count
+        self.mean += away * len(known) / count
+        self.count = count
+        self.low = min(self.low, float(known.min()))
+        self.high = max(self.high, float(known.max()))
+
+    @property
+    def deviation(self) -> float:
+        """The standard deviation of the population; 0 for a column of one value, whatever was rounded."""
+        return math.sqrt(self.squares / self.count) if self.count and self.low < self.high else 0.0
+
+
+@dataclass(slots=True)
+class Counts:
+    """How often each value stands in a column.
+
+    Attributes:
+        by_value: Rows by value.
+        nulls: Rows without a value.
+    """
+
+    by_value: dict[str | float, int] = field(default_factory=dict[str | float, int])
+    nulls: int = 0
+
+    def add(self, counts: Mapping[str | float, int], nulls: int) -> None:
+        """Take in a batch.
+
+        Raises:
+            RecipeError: There are too many different values.
+        """
+        known = self.by_value
+        for value, count in counts.items():
+            known[value] = known.get(value, 0) + count
+        if len(known) > MOST_CATEGORIES:
+            raise RecipeError(f"more than {MOST_CATEGORIES} different values; use HashBuckets, or Drop")
+        self.nulls += nulls
+
+    def most_frequent(self) -> list[tuple[str | float, int]]:
+        """Return values and rows, the most frequent first; equal ones in order of the value."""
+        return sorted(self.by_value.items(), key=lambda pair: (-pair[1], pair[0]))
+
+
+class Sample:
+    """A column's numbers for quantiles: all of them up to a million, beyond that a seeded uniform sample.
+
+    The sample is Vitter's algorithm R, so the same rows in the same order give the same quantiles.
+    """
+
+    def __init__(self, most: int = _SAMPLE_ROWS) -> None:
+        self._most = most
+        self._kept: list[NDArray[np.float64]] = []
+        self._seen = 0
+        self._random = np.random.default_rng(_SEED)
+
+    def add(self, values: NDArray[np.float64]) -> None:
+        """Take in a batch; NaN is null."""
+        known = values[~np.isnan(values)]
+        room = max(self._most - self._seen, 0)
+        if room:
+            self._kept.append(known[:room])
+        late = known[room:]
+        if len(late):
+            self._replace(late, self._seen + min(room, len(known)))
+        self._seen += len(known)
+
+    def _replace(self, late: NDArray[np.float64], seen: int) -> None:
+        whole = np.concatenate(self._kept) if len(self._kept) > 1 else self._kept[0]
+        places = self._random.integers(0, np.arange(seen + 1, seen + len(late) + 1))
+        hits = places < self._most
+        whole[places[hits]] = late[hits]
+        self._kept = [whole]
+
+    def quantiles(self, shares: list[float]) -> list[float]:
+        """Return quantiles, linear between neighbours; none where the column has no value."""
+        if not self._seen:
+            return []
+        self._kept = [np.concatenate(self._kept)]
+        return [float(value) for value in np.quantile(self._kept[0], shares)]
