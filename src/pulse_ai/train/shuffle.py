@@ -45,20 +45,19 @@ def shuffled(key: Any, places: Any, rows: int) -> Any:
     height = -(-rows // width)
     parts = jax.random.bits(key, (_ROUNDS,), jnp.uint32)
 
-    def once(place: Any) -> Any:
-        left, right = place // width, place % width
-        for number in range(0, _ROUNDS, 2):
-            left = _added(left, _hash(right ^ parts[number]), height)
-            right = _added(right, _hash(left ^ parts[number + 1]), width)
-        return left * width + right
+    def round_of(number: Any, halves: tuple[Any, Any]) -> tuple[Any, Any]:
+        left, right = halves
+        left = _added(left, _hash(right ^ parts[2 * number]), height)
+        return left, _added(right, _hash(left ^ parts[2 * number + 1]), width)
 
-    def outside(place: Any) -> Any:
-        return jnp.any(place >= rows)
+    def walk(walking: tuple[Any, Any]) -> tuple[Any, Any]:
+        place, outside = walking
+        halves = jax.lax.fori_loop(0, _ROUNDS // 2, round_of, (place // width, place % width))
+        place = jnp.where(outside, halves[0] * width + halves[1], place)
+        return place, place >= rows
 
-    def again(place: Any) -> Any:
-        return jnp.where(place >= rows, once(place), place)
-
-    return jax.lax.while_loop(outside, again, once(places.astype(jnp.uint32))).astype(jnp.int32)
+    first = (places.astype(jnp.uint32), jnp.ones_like(places, bool))
+    return jax.lax.while_loop(lambda walking: jnp.any(walking[1]), walk, first)[0].astype(jnp.int32)
 
 
 def _added(half: Any, number: Any, size: int) -> Any:
