@@ -18,6 +18,11 @@ MOST_FUNCTION_LINES = 60
 MOST_PARAMETERS = 6
 BANNED_WORDS = {"util", "utils", "helper", "helpers", "manager", "managers"}
 
+# Modules that open pickles, and why they may.
+UNPICKLES_WITH_A_REASON: dict[str, str] = {
+    "src/pulse_ai/hub/estimators/pickle_files.py": "a person named the file as trusted, with --trust-pickle",
+}
+
 # Modules without a tuple of public names: they are entered by running them, or only re-export.
 NO_ALL = {"__init__.py", "__main__.py", "conftest.py"}
 # Modules whose names are the options of a command line: each is public, and none is used by another room.
@@ -203,6 +208,8 @@ def test_nothing_is_pickled() -> None:
     banned = {"pickle", "cPickle", "_pickle", "cloudpickle", "dill", "marshal", "shelve", "joblib"}
     broken: list[str] = []
     for file in _files("src", "benchmarks", "models"):
+        if _name(file) in UNPICKLES_WITH_A_REASON:
+            continue
         for node in ast.walk(_tree(file)):
             names = [one.name for one in node.names] if isinstance(node, ast.Import) else []
             names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []

@@ -13,12 +13,16 @@ EMBEDDED_NAME = "sentiment"
 """The name of the model that the package carries."""
 
 _HUB_TASK = "pulse_ai.hub:TextClassification"
+_ESTIMATOR_TASK = "pulse_ai.hub:Estimator"
+_ESTIMATOR_FILE = re.compile(r".+\.(skops|onnx|joblib|pkl|pickle)", re.IGNORECASE | re.DOTALL)
+_ESTIMATOR_OPTIONS = frozenset(("trust_types", "trust_pickle", "top_k", "threads"))
+_TEXT_OPTIONS = frozenset(("precision", "scores_function", "top_k", "threads", "offline"))
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _DOTTED_NAME = re.compile(r"[A-Za-z_][\w.]*")
 _MODULE_TASK = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
 _HELP = (
-    "a TARGET is nothing (the embedded sentiment model), hf:owner/name[@revision], a folder, module:Task, "
-    "or file.py:task"
+    "a TARGET is nothing (the embedded sentiment model), hf:owner/name[@revision], a folder, a .skops or .onnx "
+    "file, module:Task, or file.py:task"
 )
 
 
@@ -34,7 +38,7 @@ def parse_target(text: str, hub_options: dict[str, Any]) -> Target:
 
     Args:
         text: What the person typed; empty means the embedded model.
-        hub_options: Keyword arguments of ``TextClassification`` that the person set.
+        hub_options: Keyword arguments of ``TextClassification`` and ``Estimator`` that the person set.
 
     Raises:
         TargetError: It is none of the forms, or names a folder or file that is not there.
@@ -83,11 +87,24 @@ def _read(text: str, hub_options: dict[str, Any]) -> Target:
         return Target(repository.rpartition("/")[2].lower(), _hub_spec(text, hub_options))
     if _exists(text, Path.is_dir):
         return Target(Path(text).resolve().name.lower(), _hub_spec(str(Path(text).resolve()), hub_options))
+    if _ESTIMATOR_FILE.fullmatch(text):
+        return _estimator_target(text, hub_options)
     return _code_target(text)
 
 
 def _hub_spec(source: str, hub_options: dict[str, Any]) -> TaskSpec:
-    return TaskSpec(_HUB_TASK, kwargs={"source": source, **hub_options})
+    chosen = {name: value for name, value in hub_options.items() if name in _TEXT_OPTIONS}
+    return TaskSpec(_HUB_TASK, kwargs={"source": source, **chosen})
+
+
+def _estimator_target(text: str, hub_options: dict[str, Any]) -> Target:
+    path = Path(text)
+    if not _exists(text, Path.is_file):
+        raise TargetError(f"there is no file {text!r}; {_HELP}")
+    chosen = {name: value for name, value in hub_options.items() if name in _ESTIMATOR_OPTIONS}
+    return Target(
+        path.stem.lower(), TaskSpec(_ESTIMATOR_TASK, kwargs={"source": str(path.resolve()), **chosen})
+    )
 
 
 def _code_target(text: str) -> Target:

@@ -1,14 +1,23 @@
-"""Pretrained models as tasks: find, download, verify, convert, quantise, run. First: text classification.
+"""Pretrained and fitted models as tasks: find, download, verify, convert, quantise, run.
 
-May import: ``pulse_ai.core``, and is the only home of onnxruntime, onnx, tokenizers, safetensors and
-huggingface_hub. They are imported inside ``load``, so importing this room costs next to nothing.
+May import: ``pulse_ai.core``, and is the only home of onnxruntime, onnx, tokenizers, safetensors,
+huggingface_hub, scikit-learn and skops. They are imported inside ``load``, so importing this room costs next
+to nothing.
 
-Start reading at ``text_classification.py``, then ``model_files.py`` and ``convert/``.
+Start reading at ``text_classification.py``, then ``model_files.py`` and ``convert/``; or at
+``estimators/estimator.py``.
 """
 
 from pulse_ai.hub.answers import Prediction as Prediction
 from pulse_ai.hub.answers import Predictions as Predictions
 from pulse_ai.hub.answers import Text as Text
+from pulse_ai.hub.estimators import Converted as Converted
+from pulse_ai.hub.estimators import Estimate as Estimate
+from pulse_ai.hub.estimators import Estimator as Estimator
+from pulse_ai.hub.estimators import OutputScores as OutputScores
+from pulse_ai.hub.estimators import Row as Row
+from pulse_ai.hub.estimators import ScoredLabel as ScoredLabel
+from pulse_ai.hub.estimators import sklearn_to_onnx as sklearn_to_onnx
 from pulse_ai.hub.grouping import Group as Group
 from pulse_ai.hub.grouping import plan_groups as plan_groups
 from pulse_ai.hub.settings import Precision as Precision

@@ -1,6 +1,6 @@
 """ONNX Runtime behind one narrow class: arrays in, logits out."""
 
-__all__ = ("Engine", "available_cores")
+__all__ = ("Engine", "available_cores", "open_session")
 
 import os
 from collections.abc import Mapping
@@ -43,7 +43,7 @@ class Engine:
 
     def __init__(self, path: Path, threads: int = 0) -> None:
         self.threads = threads or available_cores()
-        self._session = _open_session(path, self.threads)
+        self._session = open_session(path, self.threads)
         self._inputs = _input_types(self._session, path)
         self._output = _logits_name(self._session)
         self._run_options = _shrinking_options()
@@ -76,7 +76,16 @@ class Engine:
         return answer
 
 
-def _open_session(path: Path, threads: int) -> Any:
+def open_session(path: Path, threads: int) -> Any:
+    """Return an ONNX Runtime session on the CPU.
+
+    Args:
+        path: An ONNX file.
+        threads: Threads of one call, at least 1.
+
+    Raises:
+        LoadFailed: The file is not a graph that this runtime runs.
+    """
     import onnxruntime
 
     runtime: Any = onnxruntime
