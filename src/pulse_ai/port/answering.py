@@ -191,7 +191,8 @@ def _refusal(item_id: int, code: str, why: object) -> Answer:
 
 
 def _named(error: BaseException) -> str:
-    return f"{type(error).__name__}: {_text(error) or 'no text'}"
+    text = _text(error) or ("no memory is left for this item" if isinstance(error, MemoryError) else "")
+    return f"{type(error).__name__}: {text}"
 
 
 def _text(value: object) -> str:
