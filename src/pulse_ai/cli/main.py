@@ -10,6 +10,7 @@ import typer
 from pulse_ai import __version__
 from pulse_ai.cli.bench_group import BenchGroup
 from pulse_ai.cli.doctor import doctor
+from pulse_ai.cli.port_group import PortGroup
 from pulse_ai.cli.serve import serve
 from pulse_ai.core import PulseError
 
@@ -44,6 +45,7 @@ app.command()(doctor)
 app.add_typer(
     typer.Typer(no_args_is_help=True), name="bench", cls=BenchGroup, help="Measure services and functions."
 )
+app.add_typer(typer.Typer(no_args_is_help=True), name="port", cls=PortGroup, help="Models behind a port.")
 
 
 def main() -> None:

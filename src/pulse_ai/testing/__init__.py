@@ -1,10 +1,17 @@
-"""The public test kit: a runner that waits to be told, and the simulator that checks the guarantees.
+"""The public test kit: a runner that waits to be told, the simulator of the guarantees, the conformance kit.
 
 May import: every room but ``cli``. It is part of the product: who builds on Pulse tests with it.
 
-Start reading at ``simulate.py``.
+Start reading at ``simulate.py``, then ``conformance.py``.
 """
 
+from pulse_ai.testing.conformance import ConformanceReport as ConformanceReport
+from pulse_ai.testing.conformance import Outcome as Outcome
+from pulse_ai.testing.conformance import check_worker as check_worker
+from pulse_ai.testing.conformance import report_of as report_of
+from pulse_ai.testing.conformance import run_checks as run_checks
+from pulse_ai.testing.conformance_checks import CHECKS as CHECKS
+from pulse_ai.testing.conformance_probe import Subject as Subject
 from pulse_ai.testing.gate_runner import GateRunner as GateRunner
 from pulse_ai.testing.scenario import Faults as Faults
 from pulse_ai.testing.scenario import Scenario as Scenario

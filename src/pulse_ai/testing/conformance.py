@@ -3,7 +3,7 @@
 Every check runs the worker anew, so one that breaks it does not touch the next, and every wait in it is bounded.
 """
 
-__all__ = ("ConformanceReport", "Outcome", "check_worker", "run_checks")
+__all__ = ("ConformanceReport", "Outcome", "check_worker", "report_of", "run_checks")
 
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
@@ -13,6 +13,7 @@ from typing import Literal
 from pulse_ai.testing.conformance_checks import CHECKS, Check
 from pulse_ai.testing.conformance_probe import CheckFailed, CheckSkipped, Subject
 
+_MOST_TEXT = 300  # characters of what was seen
 _NEEDED = "handshake"  # without it nothing else can be told
 
 
@@ -61,10 +62,14 @@ async def check_worker(subject: Subject, *, only: Sequence[str] = ()) -> Conform
         ValueError: A name in ``only`` is no check.
         OSError: The worker's program cannot be started.
     """
-    outcomes = tuple([outcome async for outcome in run_checks(subject, only=only)])
+    return report_of(subject, [outcome async for outcome in run_checks(subject, only=only)])
+
+
+def report_of(subject: Subject, outcomes: Sequence[Outcome]) -> ConformanceReport:
+    """Return the report of a worker from what its checks came to."""
     statuses = {outcome.status for outcome in outcomes}
     passed = "failed" not in statuses and "passed" in statuses
-    return ConformanceReport(command=subject.command, outcomes=outcomes, passed=passed)
+    return ConformanceReport(command=subject.command, outcomes=tuple(outcomes), passed=passed)
 
 
 async def run_checks(subject: Subject, *, only: Sequence[str] = ()) -> AsyncGenerator[Outcome]:
@@ -90,11 +95,16 @@ async def _run(check: Check, subject: Subject) -> Outcome:
         status, text = "failed", str(error)
     except CheckSkipped as error:
         status, text = "skipped", str(error)
-    return Outcome(
-        name=check.name, rule=check.rule, status=status, text=text, took_s=round(monotonic() - began_s, 3)
-    )
+    took_s = round(monotonic() - began_s, 3)
+    return Outcome(name=check.name, rule=check.rule, status=status, text=_one_line(text), took_s=took_s)
 
 
 def _skip(check: Check) -> Outcome:
     text = f"needs the {_NEEDED}, which failed"
     return Outcome(name=check.name, rule=check.rule, status="skipped", text=text, took_s=0.0)
+
+
+def _one_line(text: str) -> str:
+    """Return what a worker said so that it can do nothing to a terminal."""
+    shown = "".join(char if char.isprintable() else " " for char in text)
+    return shown if len(shown) <= _MOST_TEXT else f"{shown[:_MOST_TEXT]}…"

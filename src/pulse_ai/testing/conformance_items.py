@@ -11,6 +11,7 @@ from pulse_ai.core import checker_type
 from pulse_ai.port import encode_value
 
 _MAX_DEPTH = 16
+_FAR = 2.0**52
 _DEEP = 200  # levels; a JSON body can bring that many
 
 _WRONG: tuple[Any, ...] = ({"": [None]}, "wrong", 0.5, None, [[{}]])
@@ -141,9 +142,11 @@ class _Maker:
         ]
 
     def _between(self, schema: Mapping[str, Any]) -> int | float:
-        least = _float(schema.get("minimum"), _float(schema.get("exclusiveMinimum"), -1.0) + 1)
-        most = _float(schema.get("maximum"), _float(schema.get("exclusiveMaximum"), least + 1001) - 1)
-        found = least + self._number % max(1, int(min(most - least, 1000)))
+        """Return a number within the bounds; from 0 up, where they allow that."""
+        least = max(_float(schema.get("minimum"), -_FAR), _float(schema.get("exclusiveMinimum"), -_FAR) + 1)
+        most = min(_float(schema.get("maximum"), _FAR), _float(schema.get("exclusiveMaximum"), _FAR) - 1)
+        first = min(max(0.0, least), most)
+        found = first + self._number % max(1, int(min(most - first + 1, 1000)))
         return int(found) if found == int(found) else found
 
 
@@ -161,4 +164,4 @@ def _int(value: object, otherwise: int) -> int:
 
 def _float(value: object, otherwise: float) -> float:
     number = float(value) if type(value) in {int, float} else otherwise  # type: ignore[arg-type]
-    return number if abs(number) < 2**53 else otherwise
+    return number if abs(number) <= _FAR else otherwise

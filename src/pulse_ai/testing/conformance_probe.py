@@ -18,6 +18,7 @@ from pulse_ai.port import (
     Answer,
     Item,
     Result,
+    State,
     WorkerConnection,
     WorkerProcess,
     describe_exit,
@@ -96,19 +97,19 @@ class Probe:
     def hello(self) -> bytes:
         """Return the frame of HELLO."""
         task = TaskSpec(self._subject.target) if self._subject.target else None
-        return bytes(self._connection.hello("check", task))
+        return bytes(self._speaking().hello("check", task))
 
     def ping(self, nonce: int) -> bytes:
         """Return the frame of PING."""
-        return bytes(self._connection.ping(nonce))
+        return bytes(self._speaking().ping(nonce))
 
     def batch(self, items: Sequence[Item]) -> bytes:
         """Return the frame of a BATCH with the next id."""
-        return bytes(self._connection.batch(next(self._batch_ids), items))
+        return bytes(self._speaking().batch(next(self._batch_ids), items))
 
     def shutdown(self) -> bytes:
         """Return the frame of SHUTDOWN."""
-        return bytes(self._connection.shutdown())
+        return bytes(self._speaking().shutdown())
 
     def items(self, count: int) -> list[Item]:
         """Return items that this worker takes, with ids from 1.
@@ -218,6 +219,14 @@ class Probe:
     def send_signal(self, number: int) -> None:
         """Send a signal to the worker's process."""
         self._process.send_signal(number)
+
+    def _speaking(self) -> WorkerConnection:
+        """Return the connection, where the worker has not spoilt it by what came with its last message."""
+        if self._connection.failed is not None:
+            raise CheckFailed(f"a parent would kill this worker: {self._connection.failed}")
+        if self._connection.state is State.ENDED:
+            raise CheckFailed("the worker sent FATAL")
+        return self._connection
 
     @contextlib.asynccontextmanager
     async def _bounded(self) -> AsyncGenerator[None]:

@@ -1,0 +1,15 @@
+"""``pulse port``: the commands for models behind a port."""
+
+__all__ = ("app",)
+
+import typer
+
+from pulse_ai.cli.port_check import check
+
+app = typer.Typer(no_args_is_help=True)
+app.command()(check)
+
+
+@app.callback()
+def port() -> None:
+    """Models behind a port."""
