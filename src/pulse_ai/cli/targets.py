@@ -5,7 +5,9 @@ __all__ = ("EMBEDDED_NAME", "Target", "model_name", "parse_target", "split_name"
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
+
+import msgspec
 
 from pulse_ai.core import TargetError, TaskSpec
 
@@ -16,6 +18,17 @@ _HUB_TASK = "pulse_ai.hub:TextClassification"
 _ESTIMATOR_TASK = "pulse_ai.hub:Estimator"
 _ESTIMATOR_FILE = re.compile(r".+\.(skops|onnx|joblib|pkl|pickle)", re.IGNORECASE | re.DOTALL)
 _ESTIMATOR_OPTIONS = frozenset(("trust_types", "trust_pickle", "top_k", "threads"))
+_TABULAR_TASKS = {
+    "binary": "pulse_ai.hub:TabularClassifier",
+    "multiclass": "pulse_ai.hub:TabularClassifier",
+    "regression": "pulse_ai.hub:TabularRegressor",
+}
+_TABULAR_OPTIONS = {
+    "binary": ("top_k", "threads"),
+    "multiclass": ("top_k", "threads"),
+    "regression": ("threads",),
+}
+_MOST_FACTS_BYTES = 16 * 1024 * 1024
 _TEXT_OPTIONS = frozenset(("precision", "scores_function", "top_k", "threads", "offline"))
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _DOTTED_NAME = re.compile(r"[A-Za-z_][\w.]*")
@@ -86,6 +99,9 @@ def _read(text: str, hub_options: dict[str, Any]) -> Target:
             )
         return Target(repository.rpartition("/")[2].lower(), _hub_spec(text, hub_options))
     if _exists(text, Path.is_dir):
+        facts = _tabular_facts(Path(text) / "model.json")
+        if facts is not None:
+            return _tabular_target(Path(text), facts, hub_options)
         return Target(Path(text).resolve().name.lower(), _hub_spec(str(Path(text).resolve()), hub_options))
     if _ESTIMATOR_FILE.fullmatch(text):
         return _estimator_target(text, hub_options)
@@ -95,6 +111,29 @@ def _read(text: str, hub_options: dict[str, Any]) -> Target:
 def _hub_spec(source: str, hub_options: dict[str, Any]) -> TaskSpec:
     chosen = {name: value for name, value in hub_options.items() if name in _TEXT_OPTIONS}
     return TaskSpec(_HUB_TASK, kwargs={"source": source, **chosen})
+
+
+class _TabularFacts(msgspec.Struct):
+    """What has to be known of a trained model before a worker opens it."""
+
+    format: Literal["pulse-tabular"]
+    task: Literal["binary", "multiclass", "regression"]
+    name: str = ""
+
+
+def _tabular_facts(file: Path) -> _TabularFacts | None:
+    """Read what `pulse train` wrote; None where it did not write this folder."""
+    try:
+        with file.open("rb") as opened:
+            return msgspec.json.decode(opened.read(_MOST_FACTS_BYTES), type=_TabularFacts)
+    except (OSError, msgspec.MsgspecError):
+        return None
+
+
+def _tabular_target(folder: Path, facts: _TabularFacts, hub_options: dict[str, Any]) -> Target:
+    chosen = {name: hub_options[name] for name in _TABULAR_OPTIONS[facts.task] if name in hub_options}
+    spec = TaskSpec(_TABULAR_TASKS[facts.task], kwargs={"folder": str(folder.resolve()), **chosen})
+    return Target(facts.name or folder.resolve().name.lower(), spec)
 
 
 def _estimator_target(text: str, hub_options: dict[str, Any]) -> Target:

@@ -14,6 +14,8 @@ from pulse_ai.frame.errors import FormulaError as FormulaError
 from pulse_ai.frame.errors import FrameError as FrameError
 from pulse_ai.frame.errors import ReadFailed as ReadFailed
 from pulse_ai.frame.errors import RecipeError as RecipeError
+from pulse_ai.frame.graph import IR_VERSION as IR_VERSION
+from pulse_ai.frame.graph import OPSET as OPSET
 from pulse_ai.frame.recipe import FittedRecipe as FittedRecipe
 from pulse_ai.frame.recipe import Recipe as Recipe
 from pulse_ai.frame.steps import Bins as Bins

@@ -50,15 +50,17 @@ def batches_of(
     there = frame.collect_schema().names()
     missing = [name for name in columns if name not in there]
     if missing:
-        raise RecipeError(
-            f"the frame lacks the column(s) {', '.join(map(repr, missing))}; it has {', '.join(map(repr, there[:20]))}"
-        )
+        raise RecipeError(f"the frame lacks {_listed(missing)}; it has {_listed(there[:20])}")
     narrow = frame.select(columns)
     if isinstance(narrow, pl.DataFrame):
         yield from narrow.iter_slices(rows)
     else:
         for batch in narrow.collect_batches(chunk_size=rows, maintain_order=True, engine="streaming"):
             yield from batch.iter_slices(rows)
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(map(repr, names))
 
 
 def encode_frame(

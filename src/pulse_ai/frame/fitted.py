@@ -17,7 +17,6 @@ from pulse_ai.frame.sources import BucketSource, CodeSource, NumberSource
 from pulse_ai.frame.steps import Part
 from pulse_ai.frame.table import Entry, Spread, Table
 
-
 Category = str | int | float | bool
 
 

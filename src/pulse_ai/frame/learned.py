@@ -124,4 +124,4 @@ class Sample:
         if not self._seen:
             return []
         self._kept = [np.concatenate(self._kept)]
-        return [float(value) for value in np.quantile(self._kept[0], shares)]
+        return [float(value) for value in np.quantile(self._kept[0], shares, overwrite_input=True)]

@@ -123,8 +123,16 @@ class FittedRecipe:
             RecipeError: A column is missing or of another kind than in training, has nulls that nothing
                 fills, or holds numbers that are too large.
         """
-        parts = list(self.transform_batches(frame))
-        return np.concatenate(parts) if parts else np.empty((0, self.width), np.float32)
+        height = getattr(frame, "height", None)
+        if height is None:  # a lazy frame does not know
+            parts = list(self.transform_batches(frame))
+            return np.concatenate(parts) if parts else np.empty((0, self.width), np.float32)
+        features = np.empty((height, self.width), np.float32)
+        first = 0
+        for batch in self.transform_batches(frame):
+            features[first : first + len(batch)] = batch
+            first += len(batch)
+        return features
 
     def transform_batches(
         self, frame: "pl.DataFrame | pl.LazyFrame", *, rows: int = BATCH_ROWS
@@ -154,6 +162,22 @@ class FittedRecipe:
             InvalidInput: A row has a value of the wrong type, or lacks one that training never lacked.
         """
         return self._rows.encode(rows)
+
+    def encode_row(self, row: Mapping[str, Any]) -> tuple[list[float], list[int]]:
+        """Return one row's numbers and codes, for ``join_rows``; a bad row is told apart from its neighbours so.
+
+        Raises:
+            InvalidInput: See ``encode``.
+        """
+        return self._rows.encode_row(row)
+
+    def join_rows(self, encoded: Sequence[tuple[list[float], list[int]]]) -> Encoded:
+        """Return what ``encode_row`` gave as arrays."""
+        return self._rows.join(encoded)
+
+    def blank_row(self) -> tuple[list[float], list[int]]:
+        """Return a row of nothing, encoded: a shape to try a graph with."""
+        return [0.0] * len(self._program.numbers), [-1] * len(self._program.codes)
 
     def transform_rows(self, rows: Sequence[Mapping[str, Any]]) -> NDArray[np.float32]:
         """Return the features of rows, of shape (rows, width): the same numbers as ``transform`` gives.

@@ -23,4 +23,13 @@ from pulse_ai.hub.grouping import plan_groups as plan_groups
 from pulse_ai.hub.settings import Precision as Precision
 from pulse_ai.hub.settings import ScoresFunction as ScoresFunction
 from pulse_ai.hub.synthetic import make_random_checkpoint as make_random_checkpoint
+from pulse_ai.hub.tabular import ClassScores as ClassScores
+from pulse_ai.hub.tabular import TabularClassifier as TabularClassifier
+from pulse_ai.hub.tabular import TabularRegressor as TabularRegressor
+from pulse_ai.hub.tabular import Value as Value
+from pulse_ai.hub.tabular_folder import ModelFacts as ModelFacts
+from pulse_ai.hub.tabular_folder import ModelFolder as ModelFolder
+from pulse_ai.hub.tabular_folder import TabularKind as TabularKind
+from pulse_ai.hub.tabular_folder import read_model_folder as read_model_folder
+from pulse_ai.hub.tabular_folder import write_model_folder as write_model_folder
 from pulse_ai.hub.text_classification import TextClassification as TextClassification
