@@ -21,7 +21,8 @@ from pathlib import Path
 
 import msgspec
 
-from benchmarks.peers.run import NOOP, PEERS, ROOT, running, version_of
+from benchmarks.peers.noops import NOOP
+from benchmarks.peers.servers import PEERS, ROOT, running, version_of
 from pulse_ai.bench.machine import this_machine
 
 RESULTS = ROOT / "benchmarks" / "results"
@@ -96,9 +97,9 @@ def measure(names: Sequence[str], *, rounds: int, seconds: float) -> dict[str, F
     for number in range(rounds):
         for name in names:
             with running(NOOP[name]) as server:
-                drive(server.url, connections=CONNECTIONS[0], seconds=1.0, body=server.peer.body)
+                drive(server.url, connections=CONNECTIONS[0], seconds=1.0, body=server.peer.body())
                 for connections in CONNECTIONS:
-                    got = drive(server.url, connections=connections, seconds=seconds, body=server.peer.body)
+                    got = drive(server.url, connections=connections, seconds=seconds, body=server.peer.body())
                     figures[name].drives[connections].append(got)
                     print(f"round {number + 1}, {name}, c={connections}: {got}", flush=True)
                 figures[name].start_s.append(server.started_s)

@@ -21,7 +21,7 @@ from datetime import UTC, datetime
 import msgspec
 
 from benchmarks.noop import RESULTS, quietness
-from benchmarks.peers.run import ROOT
+from benchmarks.peers.servers import ROOT
 from pulse_ai import Task
 from pulse_ai.bench import load
 from pulse_ai.bench.machine import Machine, this_machine

@@ -1,212 +1,86 @@
-"""Install, start and stop the servers that are compared, each in a venv of its own under ``.venvs/``."""
+"""Compare the servers: one command for all of it.
 
-import contextlib
-import http.client
-import os
-import signal
-import socket
-import subprocess
+    python -m benchmarks.peers.run        all of it, about 25 minutes, with nothing else on the machine
+    python -m benchmarks.peers.run --only Pulse Mosec --models embedded --seconds 1 --rounds 1    a quick look
+
+Servers take turns, round after round. Each visit is kept as soon as it is done, in
+``benchmarks/results/peers-MODEL.json``; what is there already, at the same sizes, is not measured again unless
+``--again`` is given, so a run that was stopped goes on where it was. Venvs are made under ``.venvs/``.
+"""
+
+import argparse
+import shlex
 import sys
-import time
-from collections.abc import Callable, Generator
-from dataclasses import dataclass, field
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
-PEERS = Path(__file__).resolve().parent
-_START_S = 120.0
-_POLL_S = 0.02
-_STOP_S = 15.0
+import msgspec
+
+from benchmarks.peers.catalogue import TEXT
+from benchmarks.peers.measure import visit
+from benchmarks.peers.models import Model, make_model
+from benchmarks.peers.report import to_markdown, write_report
+from benchmarks.peers.results import Results, Sizes, read_results, write_results
+from benchmarks.peers.servers import ROOT, Peer, programs_of
+from pulse_ai.bench.machine import this_machine
+
+RESULTS = ROOT / "benchmarks" / "results"
+MODELS = ("embedded", "distilbert")
 
 
-@dataclass(frozen=True)
-class Peer:
-    """A server with one task.
-
-    Attributes:
-        name: Shown in the results.
-        venv: Name of its venv under ``.venvs/`` and of its ``requirements-*.txt``; None for Pulse's own.
-        path: Where it takes the task's items.
-        arguments: From the venv's folder of programs and a port to the command that starts it.
-        settings: Its tuning in a few words.
-        environment: Added to the environment.
-        body: One item, as it wants it.
-    """
-
-    name: str
-    venv: str | None
-    path: str
-    arguments: Callable[[Path, int], list[str]]
-    settings: str
-    environment: dict[str, str] = field(default_factory=dict[str, str])
-    body: bytes = b'{"q": "hello"}'
+def main() -> None:
+    given = _arguments()
+    sizes = Sizes(seconds=given.seconds, shares=tuple(given.shares))
+    peers = [TEXT[name] for name in given.only]
+    for peer in peers:
+        programs_of(peer)  # all of them first: an install in between would disturb
+    for name in given.models:
+        file = given.out / f"peers-{name}.json"
+        model = make_model(name)
+        results = _begin(file, model, sizes)
+        for number in range(1, given.rounds + 1):
+            for peer in peers:
+                if _wanted(peer, model) and (given.again or not results.has(peer.name, number)):
+                    results = _visit(results, peer, model, number, deaths=number == 1 and not given.no_kills)
+                    write_results(results, file)
+        write_report(results, file)
+        print(to_markdown(results))
 
 
-def _script(name: str) -> Callable[[Path, int], list[str]]:
-    return lambda programs, port: [str(programs / "python"), str(PEERS / name), str(port)]
-
-
-def _mosec(programs: Path, port: int) -> list[str]:
-    script = str(PEERS / "mosec_noop.py")
-    return [
-        str(programs / "python"),
-        script,
-        "--address",
-        "127.0.0.1",
-        "--port",
-        str(port),
-        "--log-level",
-        "error",
-    ]
-
-
-def _pulse(programs: Path, port: int) -> list[str]:
-    target = "noop=benchmarks.peers.pulse_noop:NoOp"
-    return [str(programs / "pulse"), "serve", target, "--port", str(port), "--queue-limit", "1024"]
-
-
-def _bentoml(programs: Path, port: int) -> list[str]:
-    target = "benchmarks.peers.bentoml_noop:NoOp"
-    return [str(programs / "bentoml"), "serve", target, "--host", "127.0.0.1", "--port", str(port)]
-
-
-NOOP = {
-    peer.name: peer
-    for peer in (
-        Peer("pulse", None, "/api/noop", _pulse, "batch up to 16, eager, one worker process"),
-        Peer("mosec", "mosec", "/inference", _mosec, "one at a time, one worker process", {"BATCH": "1"}),
-        Peer("mosec batched", "mosec", "/inference", _mosec, "batch up to 16, 1 ms wait", {"BATCH": "16"}),
-        Peer(
-            "litserve",
-            "litserve",
-            "/predict",
-            _script("litserve_noop.py"),
-            "batch up to 16, 1 ms, fast_queue",
-        ),
-        Peer("fastapi", "fastapi", "/predict", _script("fastapi_noop.py"), "no batching, no worker process"),
-        Peer(
-            "bentoml",
-            "bentoml",
-            "/predict",
-            _bentoml,
-            "adaptive batching up to 16",
-            body=b'{"items": [{"q": "hello"}]}',
-        ),
-        Peer("ray serve", "ray", "/predict", _script("ray_noop.py"), "batch up to 16, 1 ms, one replica"),
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-}
+    parser.add_argument("--models", nargs="+", choices=MODELS, default=list(MODELS))
+    parser.add_argument("--only", nargs="+", choices=list(TEXT), default=list(TEXT), metavar="SERVER")
+    parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--seconds", type=float, default=2.0, help="of each load")
+    parser.add_argument("--shares", type=float, nargs="+", default=list(Sizes().shares), help="of capacity")
+    parser.add_argument("--no-kills", action="store_true", help="kill no workers")
+    parser.add_argument("--again", action="store_true", help="measure what was measured already anew")
+    parser.add_argument("--out", type=Path, default=RESULTS, help="the folder that results go to")
+    return parser.parse_args()
 
 
-def programs_of(peer: Peer) -> Path:
-    """Return the folder of a peer's programs; its venv is made first where it is not there or is out of date."""
-    if peer.venv is None:
-        return Path(sys.executable).parent
-    venv, wanted = ROOT / ".venvs" / peer.venv, PEERS / f"requirements-{peer.venv}.txt"
-    done = venv / ".done"
-    if not done.exists() or done.read_text("utf-8") != wanted.read_text("utf-8"):
-        subprocess.run([sys.executable, "-m", "venv", str(venv)], check=True)
-        subprocess.run(
-            [str(venv / "bin" / "python"), "-m", "pip", "install", "-q", "-r", str(wanted)], check=True
-        )
-        done.write_text(wanted.read_text("utf-8"), "utf-8")
-    return venv / "bin"
+def _begin(file: Path, model: Model, sizes: Sizes) -> Results:
+    """Return what was kept, with this run's command, or an empty result where that was of other sizes."""
+    command = shlex.join(["python", "-m", "benchmarks.peers.run", *sys.argv[1:]])
+    kept = read_results(file)
+    if kept and kept.sizes == sizes and kept.machine == this_machine():
+        return msgspec.structs.replace(kept, command=command)
+    return Results(model=model.name, title=model.title, command=command, machine=this_machine(), sizes=sizes)
 
 
-def version_of(peer: Peer) -> str:
-    """Return the version that is installed."""
-    name = {"ray": "ray", None: "pulse-ai"}.get(peer.venv, peer.venv)
-    code = f"import importlib.metadata as m; print(m.version({name!r}))"
-    return subprocess.run(
-        [str(programs_of(peer) / "python"), "-c", code], check=True, capture_output=True, text=True
-    ).stdout.strip()
+def _wanted(peer: Peer, model: Model) -> bool:
+    return model.torch or peer.venv != "torch"
 
 
-@dataclass(frozen=True)
-class Running:
-    """A server that answers.
+def _visit(results: Results, peer: Peer, model: Model, number: int, *, deaths: bool) -> Results:
+    def tell(text: str) -> None:
+        print(f"{model.name}, round {number}, {peer.name}: {text}", flush=True)
 
-    Attributes:
-        peer: Which.
-        url: Where it takes the task's items.
-        process: Its first process, the leader of a group of its own.
-        started_s: Seconds from its start to its first 200.
-    """
-
-    peer: Peer
-    url: str
-    process: subprocess.Popen[bytes]
-    started_s: float
-
-    def memory_bytes(self) -> int:
-        """Return the memory of all of its processes, shared pages counted once for each."""
-        import psutil
-
-        main = psutil.Process(self.process.pid)
-        return sum(process.memory_info().rss for process in [main, *main.children(recursive=True)])
+    found = visit(peer, model, results.sizes, number=number, deaths=deaths, tell=tell)
+    return results.with_visit(found)
 
 
-@contextlib.contextmanager
-def running(peer: Peer) -> Generator[Running]:
-    """Start a server on a free port, wait until it answers, and stop it with all of its processes.
-
-    Raises:
-        RuntimeError: It ended, or did not answer with 200 in time; the text holds the end of its log.
-    """
-    programs, port = programs_of(peer), _free_port()
-    log_path = ROOT / ".venvs" / f"{peer.name.replace(' ', '-')}.log"
-    environment = {**os.environ, **peer.environment, "PYTHONPATH": str(ROOT)}  # noqa: TID251 - a child's own
-    begin_s = time.monotonic()
-    with log_path.open("wb") as log:
-        process = subprocess.Popen(
-            peer.arguments(programs, port),
-            cwd=ROOT,
-            env=environment,
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
-        )
-    try:
-        _wait_until_answering(peer, port, process, log_path)
-        yield Running(peer, f"http://127.0.0.1:{port}{peer.path}", process, time.monotonic() - begin_s)
-    finally:
-        _stop(process)
-
-
-def _free_port() -> int:
-    with socket.socket() as held:
-        held.bind(("127.0.0.1", 0))
-        return held.getsockname()[1]
-
-
-def _wait_until_answering(peer: Peer, port: int, process: subprocess.Popen[bytes], log_path: Path) -> None:
-    end_s = time.monotonic() + _START_S
-    while time.monotonic() < end_s:
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(_POLL_S)
-            break
-        if _answers(peer, port):
-            return
-    log = log_path.read_text("utf-8", errors="replace")[-2000:]
-    raise RuntimeError(f"{peer.name} did not answer within {_START_S:g} s:\n{log}")
-
-
-def _answers(peer: Peer, port: int) -> bool:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=2.0)
-    try:
-        connection.request("POST", peer.path, peer.body, {"Content-Type": "application/json"})
-        return connection.getresponse().status == 200
-    except (OSError, http.client.HTTPException):
-        return False
-    finally:
-        connection.close()
-
-
-def _stop(process: subprocess.Popen[bytes]) -> None:
-    """End the whole group: ask, wait, then make sure that nothing of it is left."""
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGTERM)
-    with contextlib.suppress(subprocess.TimeoutExpired):
-        process.wait(_STOP_S)
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
+if __name__ == "__main__":
+    main()

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pulse_ai.bench.charts import Axis, Bar, Mark, Series, bar_chart, line_chart
+from pulse_ai.bench.charts import Axis, Bar, Mark, Series, bar_chart, line_chart, standalone
 from pulse_ai.bench.page import facts, page, paragraph, section, table, verdict
 from pulse_ai.bench.scales import Scale, log_ticks, round_ticks
 
@@ -51,6 +51,28 @@ def test_a_log_axis_leaves_out_what_it_cannot_show():
 def test_an_empty_chart_is_still_a_chart():
     assert "<line" in line_chart("none", [], x=Axis("x"), y=Axis("y"))
     assert "<svg" in bar_chart("none", [], unit="s")
+
+
+def test_more_names_than_fit_in_a_row_go_on_in_the_next():
+    names = [f"a server of some name, {number}" for number in range(8)]
+    root = parse(line_chart("many", [Series(name, [(1, 1)]) for name in names], x=Axis("x"), y=Axis("y")))
+    found = [text for text in root if text.tag.endswith("text") and text.text in names]
+    assert [text.text for text in found if float(text.attrib["x"]) < 64.0] == []
+    assert len({text.attrib["y"] for text in found}) == 3
+    assert root.attrib["viewBox"] == "0 0 720 380"
+
+
+def test_the_first_line_lies_over_the_others():
+    lines = [Series("first", [(0, 1), (1, 1)]), Series("last", [(0, 1), (1, 1)])]
+    drawn = parse(line_chart("two", lines, x=Axis("x"), y=Axis("y"))).iter(
+        "{http://www.w3.org/2000/svg}polyline"
+    )
+    assert ["series-2" in line.attrib["stroke"] for line in drawn] == [True, False]
+
+
+def test_a_chart_of_its_own_stands_on_white():
+    root = parse(standalone(bar_chart("one", [Bar("a", 1.0)], unit="s")))
+    assert root[0].attrib == {"width": "100%", "height": "100%", "fill": "#ffffff"}
 
 
 def test_a_bar_ends_where_its_value_is():

@@ -5,7 +5,7 @@ dark scheme of the page round it (``page.py`` defines both) and is still readabl
 ``<title>``, which browsers show when the pointer rests on it.
 """
 
-__all__ = ("Axis", "Bar", "Mark", "Series", "bar_chart", "line_chart")
+__all__ = ("Axis", "Bar", "Mark", "Series", "bar_chart", "line_chart", "standalone")
 
 import math
 from collections.abc import Iterable, Sequence
@@ -17,6 +17,7 @@ from pulse_ai.bench.scales import Scale, short_number
 
 _WIDTH, _HEIGHT = 720.0, 340.0
 _LEFT, _RIGHT, _TOP, _BOTTOM = 64.0, 16.0, 58.0, 48.0
+_LEGEND_ROW = 20.0
 _COLOURS = ("#0b69c7", "#d1580b", "#12805c", "#a8329e", "#8a6d00", "#5b5bd6", "#c42b4e", "#5f6b7a")
 _DASHES = ("", "7 3", "2 3", "9 3 2 3")
 _INK, _GRID = "var(--ink, #24292f)", "var(--grid, #d0d7de)"
@@ -90,7 +91,8 @@ def line_chart(title: str, series: Sequence[Series], *, x: Axis, y: Axis, marks:
 
     Args:
         title: What the chart shows; also its accessible name.
-        series: The lines. With none, or no finite point, an empty frame is drawn.
+        series: The lines; the first is drawn last, over the others. With none, or no finite point, an empty
+            frame is drawn.
         x: The horizontal axis.
         y: The vertical axis.
         marks: Reference lines.
@@ -103,13 +105,18 @@ def line_chart(title: str, series: Sequence[Series], *, x: Axis, y: Axis, marks:
     points = [p for one in series for p in one.points if all(map(math.isfinite, p))]
     across = _scale(x, [p[0] for p in points] + _marked(marks, "x"), _LEFT, _WIDTH - _RIGHT)
     up = _scale(y, [p[1] for p in points] + _marked(marks, "y"), _HEIGHT - _BOTTOM, _TOP)
+    names = [one.name for one in series]
+    rows = _legend_rows(names)
+    more = _LEGEND_ROW * (len(rows) - 1)
     inner = [
+        *_legend(names, rows),
+        f'<g transform="translate(0 {more:g})">',
         *_frame(across, up, x, y),
         *(part for mark in marks for part in _mark(mark, across, up)),
-        *(part for i, one in enumerate(series) for part in _line(i, one, across, up)),
-        *_legend([one.name for one in series]),
+        *(part for i in reversed(range(len(series))) for part in _line(i, series[i], across, up)),
+        "</g>",
     ]
-    return _svg(title, inner, height=_HEIGHT)
+    return _svg(title, inner, height=_HEIGHT + more)
 
 
 def _scale(axis: Axis, values: list[float], first_px: float, last_px: float) -> Scale:
@@ -188,14 +195,32 @@ def _mark(mark: Mark, across: Scale, up: Scale) -> list[str]:
     return [_rule(*ends, colour=alarm, dash="5 4"), where]
 
 
-def _legend(names: Sequence[str]) -> list[str]:
-    """Return swatches with names, right to left along the top."""
+def _legend_rows(names: Sequence[str]) -> list[list[int]]:
+    """Return which names stand in each row: as many as fit, beside the label of the upright axis."""
+    rows: list[list[int]] = [[]]
+    left = space = _WIDTH - _RIGHT - 2 * _LEFT
+    for index, name in enumerate(names):
+        if rows[-1] and left < _legend_px(name):
+            rows.append([])
+            left = space
+        rows[-1].append(index)
+        left -= _legend_px(name)
+    return rows
+
+
+def _legend_px(name: str) -> float:
+    return 7.0 * len(name) + 24.0
+
+
+def _legend(names: Sequence[str], rows: Sequence[Sequence[int]]) -> list[str]:
+    """Return swatches with names, each row from right to left."""
     parts: list[str] = []
-    right = _WIDTH - _RIGHT
-    for index in reversed(range(len(names))):
-        right -= 7.0 * len(names[index]) + 24
-        parts.append(_swatch(right, _TOP - 20, 12.0, 12.0, _colour(index)))
-        parts.append(_text(right + 17, _TOP - 10, names[index]))
+    for number, row in enumerate(rows):
+        right, top = _WIDTH - _RIGHT, _TOP - 20 + _LEGEND_ROW * number
+        for index in reversed(row):
+            right -= _legend_px(names[index])
+            parts.append(_swatch(right, top, 12.0, 12.0, _colour(index)))
+            parts.append(_text(right + 17, top + 10, names[index]))
     return parts
 
 
@@ -270,3 +295,15 @@ def _svg(title: str, inner: Sequence[str], *, height: float) -> str:
         + "".join(inner)
         + "</svg>"
     )
+
+
+def standalone(svg: str) -> str:
+    """Return a chart as a file of its own: on white, because nothing round it says what its ink lies on.
+
+    Example:
+        >>> standalone(bar_chart("rate", [Bar("a", 1.0)], unit="req/s")).count("<rect")
+        2
+    """
+    ground = '<rect width="100%" height="100%" fill="#ffffff"/>'
+    head, end, rest = svg.partition(">")
+    return f"{head}{end}{ground}{rest}\n"
