@@ -76,7 +76,7 @@ def _rendered() -> str:
     statistics = Scheduler(SchedulerSettings()).statistics()
     statistics.counters.answers["ok"] += 1
     statistics.counters.add_task_counts({"tokens": 3})
-    serving = SimpleNamespace(statistics=lambda: statistics, restarts=0, slots=[], manifest=None)
+    serving = SimpleNamespace(statistics=lambda: statistics, restarts=0, deaths={}, slots=[], manifest=None)
     endpoint = SimpleNamespace(serving=serving, turned_down=Counter[str]())
     return render_metrics(cast("Any", {"m": endpoint})).decode()
 

@@ -18,7 +18,7 @@ import pytest
 import uvloop
 
 from pulse_ai.core import Manifest, PulseError, TaskSpec, WorkerSettings
-from pulse_ai.port import Item, Restart, Result, Supervisor, Worker, decode_value, encode_value
+from pulse_ai.port import Item, Restart, Result, Succession, Supervisor, Worker, decode_value, encode_value
 from pulse_ai.port.process import open_process
 from pulse_ai.port.worker import open_worker
 
@@ -70,6 +70,15 @@ class Noted:
 
     def worker_lost(self, slot: int, worker: Worker | None, error: PulseError, restart: Restart) -> None:
         self._note("lost", slot, worker, error, restart)
+
+    def worker_succeeds(self, worker: Worker, manifest: Manifest, succession: Succession) -> None:
+        self._note("succeeds", worker, manifest, succession)
+
+    def slot_opened(self, slot: int) -> None:
+        self._note("opened", slot)
+
+    def slot_closed(self, slot: int, error: PulseError | None) -> None:
+        self._note("slot closed", slot, error)
 
 
 class Pool:

@@ -100,6 +100,29 @@ class ForksAndDiesInLoad(Task):
         os._exit(5)
 
 
+class Allocates(Task):
+    """Takes as many megabytes for each item as it says, and gives them back."""
+
+    def predict(self, items: list[int]) -> list[int]:
+        return [len(bytearray(megabytes * 2**20)) // 2**20 for megabytes in items]
+
+
+class Aborts(Task):
+    """Ends as a library does that cannot allocate: with a few words and SIGABRT."""
+
+    def predict(self, items: list[str]) -> list[str]:
+        for words in items:
+            os.write(2, words.encode() + b"\n")
+        os.abort()
+
+
+class TakesMemoryInLoad(Task):
+    """Loads a gigabyte of weights."""
+
+    def load(self) -> None:
+        self.weights = bytearray(2**30)
+
+
 class HangsInLoad(Task):
     def load(self) -> None:
         self.report_progress(0.5, "half way")

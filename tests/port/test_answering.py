@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import math
 import random
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -172,11 +173,34 @@ class Panic(BaseException):
 
 
 @pytest.mark.parametrize(
-    "error", [Panic("index out of range"), asyncio.CancelledError(), GeneratorExit(), MemoryError()]
+    "error",
+    [Panic("index out of range"), asyncio.CancelledError(), GeneratorExit(), MemoryError("all of it")],
 )
 def test_whatever_an_item_raises_is_its_own_failure(error: BaseException) -> None:
     answers = _answers(Told(_raise_on({2}, error)), 1, 2, 3)
     assert answers == {0: (OK, 2), 1: ("model_error", f"{type(error).__name__}: {error}"), 2: (OK, 6)}
+
+
+def test_memory_that_one_batch_used_up_is_free_again_when_its_halves_are_tried() -> None:
+    class Held(bytearray):
+        """What predict has allocated when memory runs out."""
+
+    held: list[weakref.ref[Held]] = []
+
+    def allocate(items: list[int]) -> list[int]:
+        assert not any(ref() is not None for ref in held)
+        block = Held(10)
+        held.append(weakref.ref(block))
+        if 3 in items:
+            raise MemoryError
+        return items
+
+    answerer = BatchAnswerer(Told(allocate))
+    answers = {a.id: a for a in answerer.answer(_items(1, 2, 3, 4), max_answer_bytes=BOUND)}
+    assert [answers[number].code for number in (10, 11, 12, 13)] == [OK, OK, "model_error", OK]
+    assert decode_value(answers[12].value) == "MemoryError: no memory is left for this item"
+    assert answerer.take_counts() == {"memory_errors": 1}
+    assert answerer.take_counts() == {}
 
 
 def test_an_error_without_a_text_is_a_failure() -> None:

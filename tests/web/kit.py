@@ -36,6 +36,7 @@ class FakeServing:
         self.manifest: Manifest | None = None
         self.slots = [SlotStatus()]
         self.restarts = 0
+        self.deaths: dict[str, int] = {}
         self._schema = schema
         if ready:
             self.become_ready()

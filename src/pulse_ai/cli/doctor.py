@@ -5,7 +5,6 @@ __all__ = ("doctor",)
 import json as json_format
 import os
 import platform
-import resource
 import shutil
 import socket
 from importlib import metadata
@@ -71,6 +70,8 @@ def collect_facts() -> dict[str, Any]:
         >>> collect_facts()["protocol"]
         1
     """
+    from pulse_ai.web import files_allowed
+
     return {
         "pulse": __version__,
         "protocol": PROTOCOL_VERSION,
@@ -80,7 +81,7 @@ def collect_facts() -> dict[str, Any]:
         "memory_gib": _memory_gib(),
         "int8_instructions": [flag for flag in _INT8_FLAGS if flag in _cpu_flags()],
         "gpu": "NVIDIA" if shutil.which("nvidia-smi") else "none",
-        "open_files_limit": resource.getrlimit(resource.RLIMIT_NOFILE)[0],
+        "open_files_limit": files_allowed(),
         "cache_dir": str(cache_dir()),
         "default_port_free": _is_free(WebSettings().port),
         "libraries": {name: _version(name) for name in _LIBRARIES},
@@ -100,7 +101,10 @@ def advise(facts: dict[str, Any]) -> list[str]:
     """
     checks = (
         (not facts["default_port_free"], f"port {WebSettings().port} is in use; start with --port"),
-        (facts["open_files_limit"] < _FEW_FILES, "few files may be open; raise it with ulimit -n 65536"),
+        (
+            facts["open_files_limit"] < _FEW_FILES,
+            "few files may be open; raise the hard limit with ulimit -Hn 65536",
+        ),
         (facts["cores"] < 2, "one core: the model and the server will take turns"),
         (not facts["int8_instructions"], "no int8 dot product instructions: fp32 may be as fast as int8"),
         (facts["libraries"]["uvloop"] == "missing", "uvloop is missing; the server will be slower"),

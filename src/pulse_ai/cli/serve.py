@@ -58,6 +58,7 @@ def serve(  # noqa: PLR0913 - an option is an argument
     overdue_s: opt.OverdueS = _SCHEDULER.overdue_s,
     start_timeout_s: opt.StartTimeoutS = _WORKER.start_timeout_s,
     on_give_up: opt.OnGiveUp = _WORKER.on_give_up,
+    worker_memory_bytes: opt.WorkerMemoryBytes = _WORKER.worker_memory_bytes,
     precision: opt.Precision = None,
     scores: opt.Scores = None,
     top_k: opt.TopK = None,
@@ -90,6 +91,7 @@ def serve(  # noqa: PLR0913 - an option is an argument
         "workers": workers,
         "start_timeout_s": start_timeout_s,
         "on_give_up": _choice(on_give_up, "--on-give-up", GiveUp),
+        "worker_memory_bytes": worker_memory_bytes,
     }
     chosen = {name: value for name, value in hub_options.items() if value is not None}
     command = () if worker_command is None else parse_command(worker_command)

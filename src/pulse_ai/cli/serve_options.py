@@ -79,6 +79,14 @@ OnGiveUp = Annotated[
         rich_help_panel=_WORKERS,
     ),
 ]
+WorkerMemoryBytes = Annotated[
+    int,
+    typer.Option(
+        min=0,
+        help="Most private memory of each worker; past it an allocation fails. 0: no limit.",
+        rich_help_panel=_WORKERS,
+    ),
+]
 Precision = Annotated[
     str | None,
     typer.Option(metavar="fp32|int8", help="Of the weights; int8 unless given.", rich_help_panel=_PRETRAINED),

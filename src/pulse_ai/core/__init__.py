@@ -7,8 +7,10 @@ Start reading at ``task.py``, then ``errors.py``.
 """
 
 from pulse_ai.core.checker import checker_type as checker_type
+from pulse_ai.core.errors import DEATH_REASONS as DEATH_REASONS
 from pulse_ai.core.errors import BadFrame as BadFrame
 from pulse_ai.core.errors import DeadlineExceeded as DeadlineExceeded
+from pulse_ai.core.errors import DeathReason as DeathReason
 from pulse_ai.core.errors import Draining as Draining
 from pulse_ai.core.errors import FrameTooLarge as FrameTooLarge
 from pulse_ai.core.errors import InvalidInput as InvalidInput

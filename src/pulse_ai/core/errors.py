@@ -15,7 +15,7 @@
     │       ├── NotReady           not_ready           no worker can serve now
     │       └── Draining           draining            the service is shutting down
     ├── WorkerError              a worker process failed; its requests are answered or retried
-    │   ├── WorkerLost             the process ended, or was killed
+    │   ├── WorkerLost             the process ended, or was killed; ``reason`` says by what
     │   ├── LoadFailed             the task could not be found, built or loaded
     │   └── StartTimeout           the process never said READY
     ├── WireError                the bytes between parent and worker broke the protocol
@@ -30,8 +30,10 @@ wire, in the JSON of a problem and as the label of a metric.
 """
 
 __all__ = (
+    "DEATH_REASONS",
     "BadFrame",
     "DeadlineExceeded",
+    "DeathReason",
     "Draining",
     "FrameTooLarge",
     "InvalidInput",
@@ -54,7 +56,12 @@ __all__ = (
     "WorkerLost",
 )
 
-from typing import ClassVar
+from typing import ClassVar, Literal, get_args
+
+DeathReason = Literal["crash", "exit", "killed", "load", "memory", "overdue", "protocol", "silent"]
+"""Why a worker ended; docs/running.md says what each means."""
+
+DEATH_REASONS: tuple[DeathReason, ...] = get_args(DeathReason)
 
 
 class PulseError(Exception):
@@ -170,19 +177,33 @@ class Draining(Refused):
 
 
 class WorkerError(PulseError):
-    """A worker process failed. Its requests are retried or answered; the supervisor restarts it."""
+    """A worker process failed. Its requests are retried or answered; the supervisor restarts it.
+
+    Attributes:
+        reason: The word for it among the deaths that are counted; one of ``DEATH_REASONS``.
+    """
+
+    reason: DeathReason = "exit"
 
 
 class WorkerLost(WorkerError):
     """The worker process ended, or was killed."""
 
+    def __init__(self, text: str, *, reason: DeathReason = "exit") -> None:
+        self.reason = reason
+        super().__init__(text)
+
 
 class LoadFailed(WorkerError):
     """The task could not be found, built or loaded; the worker has ended."""
 
+    reason = "load"
+
 
 class StartTimeout(WorkerError):
     """The worker did not say READY in time, and was killed."""
+
+    reason = "silent"
 
     def __init__(self, *, limit_s: float) -> None:
         super().__init__(f"the worker did not become ready within {limit_s:g} s; raise the start timeout")

@@ -11,6 +11,7 @@ __all__ = (
 )
 
 import os
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -22,6 +23,8 @@ Priority = Literal["interactive", "batch"]
 
 _MOST_FRAME_BYTES = 2**32 - 1  # what the four bytes of a frame's length can say
 _MOST_PORT = 65535
+_LEAST_MEMORY_BYTES = 16 * 1024 * 1024  # a Python that serves nothing needs a third of it
+_MOST_MEMORY_BYTES = 2**62  # the kernel takes larger ones for no limit
 
 
 def _at_least(least: float, **values: float) -> None:
@@ -99,6 +102,8 @@ class WorkerSettings:
         backoff_first_s: Wait before the second restart in a row, in seconds; it doubles each time.
         backoff_longest_s: Longest wait between restarts, in seconds; also the pace once the pool has failed.
         on_give_up: ``retry`` goes on at the longest back-off, ``exit`` ends the service.
+        worker_memory_bytes: Most private memory of each worker process, as Linux counts it for
+            ``RLIMIT_DATA``; past it an allocation fails in the worker. 0: no limit.
         command: The program of a worker that speaks docs/port-protocol.md, and its arguments; the number of
             the wire's descriptor and the pid of this process are added. Empty: Pulse's own.
     """
@@ -113,6 +118,7 @@ class WorkerSettings:
     backoff_first_s: float = 0.1
     backoff_longest_s: float = 30.0
     on_give_up: GiveUp = "retry"
+    worker_memory_bytes: int = 0
     command: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -123,6 +129,11 @@ class WorkerSettings:
         _at_least(0, backoff_first_s=self.backoff_first_s, backoff_longest_s=self.backoff_longest_s)
         _at_least(0.001, start_timeout_s=self.start_timeout_s, stop_timeout_s=self.stop_timeout_s)
         _at_least(0.001, ping_every_s=self.ping_every_s)
+        if self.worker_memory_bytes:
+            _at_least(_LEAST_MEMORY_BYTES, worker_memory_bytes=self.worker_memory_bytes)
+            _at_most(_MOST_MEMORY_BYTES, worker_memory_bytes=self.worker_memory_bytes)
+            if sys.platform != "linux":
+                raise ValueError(f"worker_memory_bytes needs Linux, this is {sys.platform}")
         if self.on_give_up not in ("retry", "exit"):
             raise ValueError(f"on_give_up must be 'retry' or 'exit', got {self.on_give_up!r}")
 

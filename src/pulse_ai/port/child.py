@@ -5,10 +5,11 @@ the task prints goes to the parent's log. The process ends when the parent's sid
 the end of the stream, and for a worker that is deep in native code Linux sends SIGKILL itself.
 """
 
-__all__ = ("WorkerLoop", "end_process", "load_task", "main")
+__all__ = ("WorkerLoop", "main")
 
 import contextlib
 import ctypes
+import faulthandler
 import os
 import signal
 import socket
@@ -20,17 +21,15 @@ from pulse_ai.core import (
     PROTOCOL_VERSION,
     FrameTooLarge,
     LoadFailed,
-    ProgressReport,
     PulseError,
-    Task,
-    TaskSpec,
     VersionMismatch,
-    build_task,
     manifest_of,
 )
 from pulse_ai.port.answering import BatchAnswerer, log_traceback, shorten_answers
 from pulse_ai.port.frames import FrameReader
+from pulse_ai.port.hosting import end_process, load_task
 from pulse_ai.port.messages import (
+    OUT_OF_MEMORY,
     Batch,
     ChildMessage,
     Fatal,
@@ -71,11 +70,17 @@ class WorkerLoop:
             return self._serve()
         except (BrokenPipeError, ConnectionResetError):
             return 0  # the parent is gone
+        except MemoryError:
+            return self._fail(OUT_OF_MEMORY, "the worker had no memory left, outside of predict")
         except PulseError as error:
-            log_traceback()  # before FATAL: the parent may end this process as soon as it has read that
-            with contextlib.suppress(OSError, PulseError):
-                self._send(Fatal(type(error).__name__, _sendable(str(error))))
-            return 1
+            return self._fail(type(error).__name__, str(error))
+
+    def _fail(self, code: str, text: str) -> int:
+        """Say why this process ends, and return its exit code."""
+        log_traceback()  # before FATAL: the parent may end this process as soon as it has read that
+        with contextlib.suppress(OSError, PulseError):
+            self._send(Fatal(code, _sendable(text)))
+        return 1
 
     def _serve(self) -> int:
         hello = self._receive()
@@ -141,23 +146,6 @@ class WorkerLoop:
             self._sock.sendall(frame)
 
 
-def load_task(spec: TaskSpec, report: ProgressReport) -> Task:
-    """Build and load the task.
-
-    Raises:
-        LoadFailed: It could not be built, or its ``load`` raised; the traceback goes to the log.
-    """
-    task = build_task(spec)
-    task._on_progress = report  # noqa: SLF001 - our own base class
-    try:
-        task.load()
-    except PulseError:
-        raise
-    except BaseException as error:  # a panic in Rust is a BaseException, and so is sys.exit
-        raise LoadFailed(f"{type(task).__name__}.load failed: {type(error).__name__}: {error}") from error
-    return task
-
-
 def _sendable(text: str) -> str:
     """Return text without the lone surrogates that UTF-8 has no form for (file names can bring them)."""
     return text.encode(errors="backslashreplace").decode()
@@ -177,6 +165,7 @@ def main() -> None:
     fd, parent_pid = int(sys.argv[1]), int(sys.argv[2])
     _end_with_parent(parent_pid)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
+    faulthandler.enable()  # a crash in native code says where it was, in the log
     os.set_inheritable(fd, False)  # noqa: FBT003 - os takes it by position; programs the task starts must not hold the wire
     try:
         code = WorkerLoop(socket.socket(fileno=fd)).run()
@@ -186,16 +175,6 @@ def main() -> None:
         log_traceback()
         code = 1
     end_process(code)
-
-
-def end_process(code: int) -> None:
-    """End the process with this code, whatever the task left behind."""
-    for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(Exception):  # the task may have closed it
-            stream.flush()
-    if threading.active_count() > 1:
-        os._exit(code)  # a thread of the task must not keep the process
-    sys.exit(code)
 
 
 if __name__ == "__main__":

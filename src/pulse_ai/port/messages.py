@@ -6,6 +6,7 @@ a worker in another language is written from is docs/port-protocol.md.
 
 __all__ = (
     "OK",
+    "OUT_OF_MEMORY",
     "Answer",
     "Batch",
     "ChildMessage",
@@ -31,6 +32,9 @@ from pulse_ai.port.frames import HEADER_BYTES, frame_header
 
 OK = "ok"
 """The code of an answer that is a result."""
+
+OUT_OF_MEMORY = "OutOfMemory"
+"""The code of FATAL where the worker ends because it has no memory left; its parent counts such deaths apart."""
 
 
 class Item(msgspec.Struct, array_like=True):
@@ -104,7 +108,7 @@ class Pong(msgspec.Struct, array_like=True, tag=20):
 
 
 class Fatal(msgspec.Struct, array_like=True, tag=21):
-    """Child, last message: why it ends. The code is the name of an error in core/errors.py."""
+    """Child, last message: why it ends. The code is the name of an error in core/errors.py, or OUT_OF_MEMORY."""
 
     code: str
     text: str

@@ -5,7 +5,7 @@ wire nor block. The pipe is ours and not asyncio's: with a pipe of its own, asyn
 process before the pipe is closed, and a program that the process started may hold it for ever.
 """
 
-__all__ = ("WorkerProcess", "describe_exit", "open_process")
+__all__ = ("WorkerProcess", "open_process")
 
 import asyncio
 import contextlib
@@ -13,6 +13,8 @@ import logging
 import os
 import signal
 from collections.abc import AsyncGenerator, Sequence
+
+from pulse_ai.port.deaths import limit_memory
 
 _log = logging.getLogger("pulse_ai.worker")
 
@@ -28,9 +30,10 @@ class WorkerProcess:
         pid: Its process id, and the number of its process group.
     """
 
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
+    def __init__(self, process: asyncio.subprocess.Process, output: "_OutputLog") -> None:
         self.pid = process.pid
         self._process = process
+        self._output = output
         self._swept = False
 
     @property
@@ -51,6 +54,10 @@ class WorkerProcess:
         if self.running:
             self._process.send_signal(number)
 
+    def last_words(self) -> bytes:
+        """Return the end of what it has written so far."""
+        return self._output.last_words()
+
     async def wait(self) -> int:
         """Wait until it has ended and return its exit code; minus the signal's number where one ended it."""
         code = await self._process.wait()
@@ -59,12 +66,15 @@ class WorkerProcess:
 
 
 @contextlib.asynccontextmanager
-async def open_process(command: Sequence[str], *, wire_fd: int) -> AsyncGenerator[WorkerProcess]:
+async def open_process(
+    command: Sequence[str], *, wire_fd: int, memory_bytes: int = 0
+) -> AsyncGenerator[WorkerProcess]:
     """Run a process for as long as the block lasts; afterwards it and whatever it started are gone.
 
     Args:
         command: The program and its arguments; ``wire_fd`` and our own pid are added.
         wire_fd: The descriptor that it inherits, the only one besides stdin, stdout and stderr.
+        memory_bytes: Most private memory that it, and each process that it starts, may have; 0: no limit.
 
     Raises:
         OSError: The process could not be started.
@@ -82,9 +92,11 @@ async def open_process(command: Sequence[str], *, wire_fd: int) -> AsyncGenerato
                 pass_fds=(wire_fd,),
                 start_new_session=True,
             )
-        process = WorkerProcess(started)
+        process = WorkerProcess(started, output)
         output.pid = process.pid
         try:
+            if memory_bytes:
+                limit_memory(process.pid, memory_bytes)
             yield process
         finally:
             await _end(process, output)
@@ -117,6 +129,7 @@ class _OutputLog:
         self.ended = asyncio.Event()
         self._reading = reading
         self._rest = b""
+        self._last_words = b""
         self._loop = asyncio.get_running_loop()
         os.set_blocking(reading, False)
         self._loop.add_reader(reading, self._read)
@@ -125,6 +138,12 @@ class _OutputLog:
         """Log what is left, and close the pipe."""
         self._finish()
         os.close(self._reading)
+
+    def last_words(self) -> bytes:
+        """Read what has come, and return the end of it."""
+        if not self.ended.is_set():
+            self._read()
+        return self._last_words
 
     def _read(self) -> None:
         try:
@@ -138,6 +157,7 @@ class _OutputLog:
 
     def _take(self, chunk: bytes) -> None:
         """Log the whole lines, and a line that is too long in pieces."""
+        self._last_words = (self._last_words + chunk)[-_READ_BYTES:]
         *lines, rest = (self._rest + chunk).split(b"\n")
         for line in lines:
             self._log_pieces(line)
@@ -155,18 +175,3 @@ class _OutputLog:
         for start in range(0, len(line), _LINE_BYTES):
             piece = line[start : start + _LINE_BYTES]
             _log.info("[%d] %s", self.pid, piece.decode(errors="replace"))
-
-
-def describe_exit(code: int) -> str:
-    """Say in words how a process ended.
-
-    Example:
-        >>> describe_exit(-11)
-        'was killed by SIGSEGV'
-    """
-    if code >= 0:
-        return f"exited with code {code}"
-    try:
-        return f"was killed by {signal.Signals(-code).name}"
-    except ValueError:
-        return f"was killed by signal {-code}"

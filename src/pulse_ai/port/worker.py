@@ -22,12 +22,14 @@ from pulse_ai.core import (
     TaskSpec,
     TruncatedStream,
     WireError,
+    WorkerError,
     WorkerLost,
     WorkerSettings,
 )
 from pulse_ai.port.connection import State, WorkerConnection
-from pulse_ai.port.messages import ChildMessage, Fatal, Item, Pong, Progress, Ready, Result
-from pulse_ai.port.process import WorkerProcess, describe_exit, open_process
+from pulse_ai.port.deaths import death_reason, describe_exit
+from pulse_ai.port.messages import OUT_OF_MEMORY, ChildMessage, Fatal, Item, Pong, Progress, Ready, Result
+from pulse_ai.port.process import WorkerProcess, open_process
 
 _log = logging.getLogger("pulse_ai.worker")
 
@@ -134,18 +136,24 @@ class Worker(asyncio.Protocol):
             await asyncio.wait({exited, self._closed}, timeout=_LAST_WORDS_S)
             stays = not exited.done()
             self.kill()
-            how = describe_exit(await exited)
+            lost = self._describe_end(await exited, stays=stays)
         finally:
             exited.cancel()
-        if stays and self._error is None:
-            how = "closed the wire but did not end, and was killed"
         if isinstance(self._error, TruncatedStream):
-            self._error = WorkerLost(f"worker {self.pid} {how}; {self._error}")
-        self._fail(
-            WorkerLost(f"worker {self.pid} {how}")
-        )  # the wire may be open: in a program that it started
+            self._error = WorkerLost(f"{lost}; {self._error}", reason=lost.reason)
+        self._fail(lost)  # the wire may be open: in a program that it started
         assert self._error is not None  # noqa: S101 - _fail has just seen to it
         return self._error
+
+    def _describe_end(self, code: int, *, stays: bool) -> WorkerLost:
+        """Say how it ended, where nothing that it did before says more."""
+        if stays and self._error is None:
+            return WorkerLost(f"worker {self.pid} closed the wire but did not end, and was killed")
+        limit_bytes = self._settings.worker_memory_bytes
+        last_words = self._started_process().last_words() if limit_bytes else b""
+        reason = death_reason(code, last_words=last_words)
+        why = f" at its memory limit of {limit_bytes} bytes" if reason == "memory" else ""
+        return WorkerLost(f"worker {self.pid} {describe_exit(code)}{why}", reason=reason)
 
     async def close(self) -> None:
         """End the worker: SHUTDOWN and time to end by itself where it is idle, else SIGKILL at once."""
@@ -221,7 +229,7 @@ class Worker(asyncio.Protocol):
         elif isinstance(message, Progress):
             self._events.worker_progress(self.slot, message.fraction, message.text)
         elif isinstance(message, Fatal):
-            self._fail((LoadFailed if message.code in _LOAD_ERRORS else WorkerLost)(message.text))
+            self._fail(_error_of(message))
         else:
             assert isinstance(message, Pong)  # noqa: S101 - the union is spent
 
@@ -252,6 +260,12 @@ class Worker(asyncio.Protocol):
         return self._process
 
 
+def _error_of(fatal: Fatal) -> WorkerError:
+    if fatal.code in _LOAD_ERRORS:
+        return LoadFailed(fatal.text)
+    return WorkerLost(fatal.text, reason="memory" if fatal.code == OUT_OF_MEMORY else "exit")
+
+
 def worker_command() -> tuple[str, ...]:
     """Return the command of our own worker; the wire's fd and the parent's pid are added to it."""
     return (sys.executable, "-u", "-m", "pulse_ai.port.child")
@@ -275,7 +289,11 @@ async def open_worker(
             stack.push_async_callback(worker.hang_up)
             await worker.connect(ours, name, task)
             process = await stack.enter_async_context(
-                open_process(settings.command or worker_command(), wire_fd=theirs.fileno())
+                open_process(
+                    settings.command or worker_command(),
+                    wire_fd=theirs.fileno(),
+                    memory_bytes=settings.worker_memory_bytes,
+                )
             )
         worker.attach(process)
         stack.push_async_callback(worker.close)

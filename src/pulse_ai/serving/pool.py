@@ -4,12 +4,21 @@ __all__ = ("SlotStatus", "WorkerPool")
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, NamedTuple
 
-from pulse_ai.core import LoadFailed, Manifest, PulseError, TaskSpec, WorkerSettings
-from pulse_ai.port import Item, Restart, Result, Supervisor, Worker
+from pulse_ai.core import (
+    DeathReason,
+    LoadFailed,
+    Manifest,
+    PulseError,
+    TaskSpec,
+    WorkerLost,
+    WorkerSettings,
+)
+from pulse_ai.port import Item, Restart, Result, Succession, Supervisor, Worker, reason_of
 from pulse_ai.serving.engine import Engine
 
 _FIRST_LOAD_S = 2.0  # how long a load is taken to last before one has been seen
@@ -21,18 +30,25 @@ class SlotStatus:
 
     Attributes:
         state: ``loading``; ``ready``: can serve; ``waiting``: ended, starts again after a back-off;
-            ``failed``: ended too often, goes on trying at the longest back-off.
+            ``failed``: ended too often, goes on trying at the longest back-off; ``leaving``: a new worker has
+            taken over.
         pid: The process, or 0.
         text: What is being done, or why it is not.
         fraction: How far loading is, in [0, 1], or None where unknown.
-        starts: How many times a process was started here.
     """
 
-    state: Literal["loading", "ready", "waiting", "failed"] = "loading"
+    state: Literal["loading", "ready", "waiting", "failed", "leaving"] = "loading"
     pid: int = 0
     text: str = "starting"
     fraction: float | None = None
-    starts: int = 1
+
+
+class _Successor(NamedTuple):
+    """A worker that has loaded and waits until the one before it has no batch."""
+
+    worker: Worker
+    manifest: Manifest
+    taken_over: asyncio.Future[None]
 
 
 class WorkerPool:
@@ -42,6 +58,12 @@ class WorkerPool:
         name: The model's name.
         task: What the workers build; None where they know by themselves.
         settings: How many workers, and when to restart them.
+
+    Attributes:
+        slots: How each worker is, by the number of its slot.
+        manifest: What the newest worker said of the model; None until one was ready.
+        restarts: How many workers were started because one had ended.
+        deaths: How many workers ended, by the reason; those that were let go are not among them.
     """
 
     def __init__(self, *, name: str, task: TaskSpec | None, settings: WorkerSettings) -> None:
@@ -50,11 +72,14 @@ class WorkerPool:
         self._workers: dict[int, Worker] = {}
         self._ids: dict[Worker, int] = {}
         self._next_id = 0
-        self._load_began_at_s = [time.monotonic()] * settings.workers
+        self._successors: dict[Worker, _Successor] = {}
+        self._load_began_at_s: dict[int, float] = {}
         self._load_s = _FIRST_LOAD_S
         self._first_ready: asyncio.Future[Manifest] = asyncio.get_running_loop().create_future()
-        self.slots = [SlotStatus()] * settings.workers
+        self.slots = {slot: SlotStatus() for slot in range(settings.workers)}
         self.manifest: Manifest | None = None
+        self.restarts = 0
+        self.deaths: Counter[DeathReason] = Counter()
 
     async def run(self, engine: Engine) -> None:
         """Keep the workers running for the engine until cancelled.
@@ -77,6 +102,10 @@ class WorkerPool:
         """
         return await asyncio.shield(self._first_ready)
 
+    def roll(self) -> None:
+        """Have each worker replaced by a new one that has loaded before the old one goes."""
+        self._supervisor.roll()
+
     # What the engine asks for.
 
     def send_batch(self, worker_id: int, batch_id: int, items: Sequence[Item]) -> None:
@@ -85,7 +114,9 @@ class WorkerPool:
 
     def kill(self, worker_id: int) -> None:
         """Kill a worker that hangs."""
-        self._workers[worker_id].kill()
+        worker = self._workers[worker_id]
+        text = f"worker {worker.pid} had a batch for longer than is plausible, and was killed"
+        worker.give_up(WorkerLost(text, reason="overdue"))
 
     # What the supervisor tells.
 
@@ -96,44 +127,90 @@ class WorkerPool:
     def worker_ready(self, worker: Worker, manifest: Manifest) -> None:
         """Give the worker to the engine."""
         self._next_id += 1
-        self._workers[self._next_id] = worker
-        self._ids[worker] = self._next_id
-        self._load_s = time.monotonic() - self._load_began_at_s[worker.slot]
-        self.manifest = manifest
-        self._set(worker.slot, state="ready", pid=worker.pid, text="ready", fraction=1.0)
+        self._take_in(worker, self._next_id, manifest)
         self._to_engine().worker_ready(self._next_id)
         if not self._first_ready.done():
             self._first_ready.set_result(manifest)
 
+    def worker_succeeds(self, worker: Worker, manifest: Manifest, succession: Succession) -> None:
+        """Put the worker in the place of the old one, now or when that has answered its batch.
+
+        Raises:
+            LoadFailed: The new model takes or answers something else than the old one.
+        """
+        _check_same(self.manifest, manifest)
+        self._set(worker.slot, pid=worker.pid, text="loaded; waits until the old worker has no batch")
+        successor = _Successor(worker, manifest, succession.taken_over)
+        old = next((each for each in self._ids if each.slot == succession.slot), None)
+        if old is None:  # it is loading, or has ended
+            self._succeed_nobody(successor)
+            return
+        self._successors[old] = successor
+        if old.idle:
+            self._succeed(old)
+
     def worker_result(self, worker: Worker, result: Result) -> None:
         """Pass a batch's answers on."""
-        self._to_engine().batch_done(self._ids[worker], result)
+        worker_id = self._ids[worker]
+        if worker in self._successors:
+            self._succeed(worker)
+        self._to_engine().batch_done(worker_id, result)
 
     def worker_closed(self, worker: Worker) -> None:
         """Take the worker from the engine, which retries what it had."""
+        self._successors = {old: new for old, new in self._successors.items() if new.worker is not worker}
         worker_id = self._ids.pop(worker, None)
-        if worker_id is not None:
-            del self._workers[worker_id]
-            self._to_engine().worker_lost(worker_id)
-            self._set(worker.slot, state="waiting", pid=0, text="ended", fraction=None)
+        if worker_id is None:
+            return
+        del self._workers[worker_id]
+        self._to_engine().worker_lost(worker_id)
+        self._set(worker.slot, state="waiting", pid=0, text="ended", fraction=None)
+        successor = self._successors.pop(worker, None)
+        if successor is not None:
+            self._succeed_nobody(successor)
 
     def worker_lost(self, slot: int, worker: Worker | None, error: PulseError, restart: Restart) -> None:
         """Note why, and when the next one can be expected."""
         if worker is not None:
             self.worker_closed(worker)
+        self.restarts += 1
+        self.deaths[reason_of(error)] += 1
         state = "failed" if restart.gave_up else "waiting"
-        starts = self.slots[slot].starts + 1
-        self._set(slot, state=state, pid=0, text=str(error), fraction=None, starts=starts)
+        self._set(slot, state=state, pid=0, text=str(error), fraction=None)
         self._load_began_at_s[slot] = time.monotonic() + restart.delay_s
         self._to_engine().worker_expected(str(error), in_s=restart.delay_s + self._load_s)
         if isinstance(error, LoadFailed) and not self._first_ready.done():
             self._first_ready.set_exception(error)
             self._first_ready.exception()  # whoever waits sees it; nobody has to
 
-    @property
-    def restarts(self) -> int:
-        """How many workers were started beyond the first ones."""
-        return sum(slot.starts - 1 for slot in self.slots)
+    def slot_opened(self, slot: int) -> None:
+        """Note that a worker starts."""
+        self.slots[slot] = SlotStatus()
+        self._load_began_at_s[slot] = time.monotonic()
+
+    def slot_closed(self, slot: int, error: PulseError | None) -> None:
+        """Forget a slot."""
+        del self.slots[slot], self._load_began_at_s[slot]
+        if error is not None:
+            self.deaths[reason_of(error)] += 1
+
+    def _succeed(self, old: Worker) -> None:
+        """Have a new worker go on under the id of an old one, which has no batch: the engine sees no change."""
+        successor = self._successors.pop(old)
+        self._set(old.slot, state="leaving", text="a new worker has taken over")
+        self._take_in(successor.worker, self._ids.pop(old), successor.manifest)
+        _set_done(successor.taken_over)
+
+    def _succeed_nobody(self, successor: "_Successor") -> None:
+        self.worker_ready(successor.worker, successor.manifest)
+        _set_done(successor.taken_over)
+
+    def _take_in(self, worker: Worker, worker_id: int, manifest: Manifest) -> None:
+        self._workers[worker_id] = worker
+        self._ids[worker] = worker_id
+        self._load_s = time.monotonic() - self._load_began_at_s[worker.slot]
+        self.manifest = manifest
+        self._set(worker.slot, state="ready", pid=worker.pid, text="ready", fraction=1.0)
 
     def _set(self, slot: int, **changes: object) -> None:
         self.slots[slot] = replace(self.slots[slot], **changes)  # type: ignore[arg-type]
@@ -141,3 +218,24 @@ class WorkerPool:
     def _to_engine(self) -> Engine:
         assert self._engine is not None  # noqa: S101 - run sets it before the supervisor starts
         return self._engine
+
+
+def _check_same(old: Manifest | None, new: Manifest) -> None:
+    """Raise where callers of the old model could not call the new one.
+
+    Raises:
+        LoadFailed: A schema has changed.
+    """
+    if old is None:
+        return
+    for what in ("input_schema", "output_schema"):
+        if getattr(old, what) != getattr(new, what):
+            raise LoadFailed(
+                f"the {what} of the new model differs from that of the one that is served, so its callers would "
+                "have to change; restart the service to serve it"
+            )
+
+
+def _set_done(taken_over: asyncio.Future[None]) -> None:
+    if not taken_over.done():  # it is cancelled where the service ends meanwhile
+        taken_over.set_result(None)

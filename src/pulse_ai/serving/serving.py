@@ -4,7 +4,7 @@ __all__ = ("OpenServing", "Serving", "ServingOptions")
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import AsyncGenerator, Iterable, Mapping
 from dataclasses import fields
 from typing import Any, TypedDict, Unpack
 
@@ -12,6 +12,7 @@ import msgspec
 
 from pulse_ai.core import (
     BatchMode,
+    DeathReason,
     GiveUp,
     InvalidInput,
     Manifest,
@@ -55,6 +56,7 @@ class ServingOptions(TypedDict, total=False):
     backoff_first_s: float
     backoff_longest_s: float
     on_give_up: GiveUp
+    worker_memory_bytes: int
     command: tuple[str, ...]
 
 
@@ -245,6 +247,14 @@ class OpenServing:
         """Refuse new requests, let the accepted ones finish within ``grace_s`` seconds, answer the rest."""
         await self.engine.drain(grace_s=grace_s)
 
+    def roll(self) -> None:
+        """Begin a rolling restart: each worker is replaced by a new one that has loaded before the old one goes.
+
+        No request is refused for it. It needs room for one worker more. Where a new worker does not load, or its
+        model takes or answers something else, the old ones stay and the log says so.
+        """
+        self._pool.roll()
+
     def statistics(self) -> Statistics:
         """Return how things stand now."""
         return self.engine.statistics()
@@ -257,12 +267,17 @@ class OpenServing:
     @property
     def slots(self) -> list[SlotStatus]:
         """How each worker is."""
-        return list(self._pool.slots)
+        return list(self._pool.slots.values())
 
     @property
     def restarts(self) -> int:
-        """How many workers were started beyond the first ones."""
+        """How many workers were started because one had ended."""
         return self._pool.restarts
+
+    @property
+    def deaths(self) -> Mapping[DeathReason, int]:
+        """How many workers ended, by the reason; those that were let go are not among them."""
+        return self._pool.deaths
 
 
 async def _first_of(ready: Any, keeping: asyncio.Task[None]) -> Manifest:

@@ -7,6 +7,7 @@ Start reading at ``app.py``, then ``endpoint.py``.
 
 from pulse_ai.web.app import App as App
 from pulse_ai.web.metrics import METRIC_NAMES as METRIC_NAMES
+from pulse_ai.web.open_files import files_allowed as files_allowed
 from pulse_ai.web.problems import PROBLEMS as PROBLEMS
 from pulse_ai.web.server import bind as bind
 from pulse_ai.web.server import run_event_loop as run_event_loop

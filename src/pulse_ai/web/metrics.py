@@ -8,6 +8,7 @@ from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4, CollectorRegistry, gener
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from pulse_ai.core import DEATH_REASONS
 from pulse_ai.serving import Counters, Histogram, Statistics
 from pulse_ai.web.endpoint import ModelEndpoint
 
@@ -31,8 +32,8 @@ _GAUGES = {
 }
 _COUNTERS = {
     "pulse_requests_total": "Requests by the code of their answer",
-    "pulse_worker_restarts_total": "Workers started beyond the first ones",
-    "pulse_worker_deaths_total": "Workers that ended while the service ran",
+    "pulse_worker_restarts_total": "Workers started because one had ended",
+    "pulse_worker_deaths_total": "Workers that ended by themselves or were killed, by the reason",
     "pulse_lost_requests_total": "Admitted requests that were never answered; not 0 means a bug in Pulse",
     "pulse_late_answers_total": "Results that came after their request had ended, and were dropped",
     "pulse_retried_items_total": "Items sent again because their worker ended",
@@ -66,6 +67,7 @@ class _Models(Collector):
     def collect(self) -> Iterator[Metric]:
         yield from self._gauges()
         yield self._requests()
+        yield self._deaths()
         yield from self._counters()
         yield self._task_counts()
         yield from self._histograms()
@@ -87,9 +89,18 @@ class _Models(Collector):
                 family.add_metric([model, code], count)
         return family
 
+    def _deaths(self) -> Metric:
+        name = "pulse_worker_deaths_total"
+        family = CounterMetricFamily(name, _COUNTERS[name], labels=("model", "reason"))
+        for model, endpoint in self._endpoints.items():
+            deaths = endpoint.serving.deaths
+            for reason in DEATH_REASONS:
+                family.add_metric([model, reason], deaths.get(reason, 0))
+        return family
+
     def _counters(self) -> Iterator[Metric]:
         for name, text in _COUNTERS.items():
-            if name in {"pulse_requests_total", "pulse_task_counts_total"}:
+            if name in {"pulse_requests_total", "pulse_worker_deaths_total", "pulse_task_counts_total"}:
                 continue
             family = CounterMetricFamily(name, text, labels=_MODEL)
             for model, statistics in self._statistics.items():
@@ -134,7 +145,6 @@ def _gauge(name: str, statistics: Statistics) -> float:
 def _counter(name: str, statistics: Statistics, endpoint: ModelEndpoint) -> float:
     return {
         "pulse_worker_restarts_total": endpoint.serving.restarts,
-        "pulse_worker_deaths_total": statistics.counters.workers_lost,
         "pulse_lost_requests_total": statistics.lost,
         "pulse_late_answers_total": statistics.counters.late,
         "pulse_retried_items_total": statistics.counters.retried,

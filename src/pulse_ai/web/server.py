@@ -8,7 +8,6 @@ import errno
 import functools
 import gc
 import logging
-import signal
 import socket
 from collections.abc import Callable, Coroutine, Generator, Sequence
 from typing import Any, cast
@@ -19,7 +18,9 @@ from pulse_ai.core import TargetError, WebSettings
 from pulse_ai.serving import OpenServing, Serving
 from pulse_ai.web.app import App
 from pulse_ai.web.heads import KnownHeads
+from pulse_ai.web.open_files import raise_file_limit
 from pulse_ai.web.protocol import IDLE_LOOKS, OneWriteProtocol
+from pulse_ai.web.signals import heed_signals
 
 _log = logging.getLogger("pulse_ai.web")
 
@@ -69,11 +70,12 @@ def bind(settings: WebSettings) -> socket.socket:
 
 
 def run_event_loop(service: Coroutine[None, None, None]) -> None:
-    """Run a service to its end, on uvloop where there is one.
+    """Run a service to its end, on uvloop where there is one, with as many open files as are allowed.
 
     Raises:
         KeyboardInterrupt: The service was cancelled: a second Ctrl-C came while it drained.
     """
+    raise_file_limit()
     gc.freeze()  # what is here by now stays; collections need not look at it
     gc.set_threshold(_GC_THRESHOLD)
     try:
@@ -95,7 +97,7 @@ async def run_service(
     on_open: Callable[[dict[str, OpenServing]], None],
     on_ready: Callable[[], None],
 ) -> None:
-    """Serve until SIGTERM or SIGINT, then drain; a second Ctrl-C cuts the drain short.
+    """Serve until SIGTERM or SIGINT, then drain; a second Ctrl-C cuts the drain short. SIGHUP rolls the workers.
 
     Args:
         servings: The models; their names differ.
@@ -110,9 +112,16 @@ async def run_service(
         CancelledError: A second Ctrl-C came.
     """
     stop = asyncio.Event()
+    opened: dict[str, OpenServing] = {}
     async with contextlib.AsyncExitStack() as stack:
-        stack.enter_context(_stopping(stop))  # first: whoever is told of the start may end it
-        opened = {s.name: await stack.enter_async_context(s.open(wait=False)) for s in servings}
+
+        def roll() -> None:
+            for each in opened.values():
+                each.roll()
+
+        stack.enter_context(heed_signals(stop, roll))  # first: whoever is told of the start may end it
+        for serving in servings:
+            opened[serving.name] = await stack.enter_async_context(serving.open(wait=False))
         on_open(opened)
         app = App(opened, settings)
         server = _make_server(app, settings)
@@ -120,11 +129,11 @@ async def run_service(
         closing_stuck = asyncio.create_task(_close_stuck_connections(server), name="close-stuck-connections")
         try:
             await _until_stopped(opened, stop, http, on_ready)
-            await asyncio.gather(*(serving.drain(grace_s=settings.grace_s) for serving in opened.values()))
+            await asyncio.gather(*(each.drain(grace_s=settings.grace_s) for each in opened.values()))
         finally:
             closing_stuck.cancel()
-            for serving in opened.values():
-                serving.engine.close()  # after a drain there is nothing left; when cut short, answer the rest
+            for each in opened.values():
+                each.engine.close()  # after a drain there is nothing left; when cut short, answer the rest
             app.close()
             server.should_exit = True
             await asyncio.wait({http})
@@ -185,27 +194,3 @@ def _make_server(app: App, settings: WebSettings) -> _Server:
         timeout_graceful_shutdown=_LAST_WRITES_S,
     )
     return _Server(config)
-
-
-@contextlib.contextmanager
-def _stopping(stop: asyncio.Event) -> Generator[None]:
-    """Have SIGTERM and SIGINT set the event; a second Ctrl-C cancels the task that made this.
-
-    A second SIGTERM does nothing: process managers and shells send it twice without meaning anything by it.
-    """
-    loop = asyncio.get_running_loop()
-    service = asyncio.current_task()
-
-    def interrupt() -> None:
-        if stop.is_set() and service is not None:
-            service.cancel()
-        stop.set()
-
-    handlers = {signal.SIGTERM: stop.set, signal.SIGINT: interrupt}
-    for number, handler in handlers.items():
-        loop.add_signal_handler(number, handler)
-    try:
-        yield
-    finally:
-        for number in handlers:
-            loop.remove_signal_handler(number)
