@@ -24,7 +24,9 @@ _STYLES = {"passed": "green", "failed": "bold red", "skipped": "yellow"}
 Command = Annotated[
     str,
     typer.Argument(
-        help="The worker's program and its arguments, quoted: 'node worker.js'.", show_default=False
+        metavar="COMMAND",
+        help="The worker's program and its arguments, quoted: 'node worker.js'.",
+        show_default=False,
     ),
 ]
 Target = Annotated[str, typer.Option(help="What HELLO tells the worker to build; nothing unless given.")]
