@@ -5,11 +5,8 @@ __all__ = ("app",)
 import typer
 
 from pulse_ai.cli.port_check import check
+from pulse_ai.cli.port_run import run
 
 app = typer.Typer(no_args_is_help=True)
+app.command()(run)
 app.command()(check)
-
-
-@app.callback()
-def port() -> None:
-    """Models behind a port."""

@@ -146,7 +146,7 @@ def _read_map(term: dict[Any, Any], shape: Shape | None) -> dict[Any, Any]:
     for key, part in term.items():
         name = _to_value(key, shape and shape.keys)
         if not isinstance(name, (str, bytes, int, float)) and name is not None:
-            raise InvalidInput("a key of a map is no binary, atom or number")
+            raise InvalidInput("a key of a map that is no binary, atom or number has no value here")
         found[name] = _to_value(part, shape and shape.value(name))
     if len(found) != len(term):
         raise InvalidInput("two keys of a map are the same here, like an atom and a binary of one text")
