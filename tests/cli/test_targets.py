@@ -70,6 +70,31 @@ def test_a_task_in_a_file_is_found_by_its_path() -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "name", "file"),
+    [
+        ("price.skops", "price", "price.skops"),
+        ("./Price.SKOPS", "price", "Price.SKOPS"),
+        ("best=price.skops", "best", "price.skops"),
+        ("./a=b.onnx", "a-b", "a=b.onnx"),
+        ("m=./a=b.onnx", "m", "a=b.onnx"),
+        ("old.pkl", "old", "old.pkl"),
+    ],
+)
+def test_a_file_of_a_fitted_model_is_named_after_the_file(text: str, name: str, file: str) -> None:
+    for made in ("price.skops", "Price.SKOPS", "a=b.onnx", "old.pkl"):
+        Path(made).write_text("")
+    options = {"top_k": 1, "precision": "int8", "trust_types": ["a.B"]}
+    target = parse_target(text, options)
+    assert (target.name, target.spec.target) == (name, "pulse_ai.hub:Estimator")
+    assert target.spec.kwargs == {"source": str(Path(file).resolve()), "top_k": 1, "trust_types": ["a.B"]}
+
+
+def test_options_for_files_do_not_reach_a_pretrained_model() -> None:
+    target = parse_target("", {"top_k": 1, "trust_types": ["a.B"], "trust_pickle": True})
+    assert target.spec.kwargs == {"source": "embedded", "top_k": 1}
+
+
+@pytest.mark.parametrize(
     ("text", "says"),
     [
         ("hf:", "does not name a repository"),
@@ -78,6 +103,9 @@ def test_a_task_in_a_file_is_found_by_its_path() -> None:
         ("hf:owner/@v1", "does not name a repository"),
         ("hf:a/b/c", "does not name a repository"),
         ("./missing", "no folder './missing'"),
+        ("missing.skops", "no file 'missing.skops'"),
+        ("a/b.pkl", "no file 'a/b.pkl'"),
+        (".skops", "no folder '.skops'"),
         ("missing/too", "no folder 'missing/too'"),
         ("C:\\models\\mood", "cannot tell"),
         ("C:\\shop.py:task", "no file 'C:\\\\shop.py'"),

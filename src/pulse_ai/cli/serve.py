@@ -64,6 +64,8 @@ def serve(  # noqa: PLR0913 - an option is an argument
     top_k: opt.TopK = None,
     threads: opt.Threads = None,
     offline: opt.Offline = False,
+    trust_type: opt.TrustType = None,
+    trust_pickle: opt.TrustPickle = False,
     json: opt.Json = False,
     verbose: opt.Verbose = False,
 ) -> None:
@@ -80,6 +82,8 @@ def serve(  # noqa: PLR0913 - an option is an argument
         "top_k": top_k,
         "threads": threads,
         "offline": offline or None,
+        "trust_types": trust_type or None,
+        "trust_pickle": trust_pickle or None,
     }
     options: ServingOptions = {
         "batch_size": batch_size,
@@ -95,12 +99,15 @@ def serve(  # noqa: PLR0913 - an option is an argument
     }
     chosen = {name: value for name, value in hub_options.items() if value is not None}
     command = () if worker_command is None else parse_command(worker_command)
+    options["command"] = command
     found = _parse(targets or [""], command, chosen)
     try:
         web = WebSettings(host=host, port=port, max_body_bytes=max_body_bytes, grace_s=grace_s)
-        servings = [Serving(to.spec, name=to.name, command=command, **options) for to in found]
+        servings = [Serving(to.spec, name=to.name, **options) for to in found]
     except ValueError as error:  # a number that is in no range, like nan
         raise typer.BadParameter(str(error)) from error
+    if trust_pickle:
+        sys.stderr.write("pulse: --trust-pickle: whatever code is in a pickle file runs as it is opened\n")
     raise typer.Exit(_run(servings, web, machine_readable=json, verbose=verbose))
 
 

@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 _PRETRAINED = "Pretrained models"
+_FILES = "Files from scikit-learn"
 _LIMITS = "Limits"
 _WORKERS = "Workers"
 _DAY_S = 86_400
@@ -14,7 +15,7 @@ Targets = Annotated[
     typer.Argument(
         metavar="[NAME=]TARGET...",
         help="Nothing: the embedded sentiment model. Or hf:owner/name\\[@revision], a folder with a "
-        "checkpoint, module:Task, file.py:task.",
+        "checkpoint, model.skops, model.onnx, module:Task, file.py:task.",
         show_default=False,
     ),
 ]
@@ -108,6 +109,23 @@ Threads = Annotated[
 ]
 Offline = Annotated[
     bool, typer.Option("--offline", help="Only what is in the cache.", rich_help_panel=_PRETRAINED)
+]
+TrustType = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="PACKAGE.TYPE",
+        help="A type in a .skops file that may be built; once for each.",
+        rich_help_panel=_FILES,
+        show_default=False,
+    ),
+]
+TrustPickle = Annotated[
+    bool,
+    typer.Option(
+        "--trust-pickle",
+        help="Open .joblib and .pkl files, which runs any code in them.",
+        rich_help_panel=_FILES,
+    ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Say what happens as JSON lines on stdout.")]
 Verbose = Annotated[

@@ -15,7 +15,8 @@ from typing import Any, cast
 
 from pulse_ai.hub.estimators.columns import Column, Columns, Kind
 
-_WRAPPED = ("best_estimator_", "estimator_", "regressor_")  # what a search or a wrapper fitted
+# What a search or a wrapper fitted, and what gradient boosting gives frames with categories to.
+_WRAPPED = ("best_estimator_", "estimator_", "regressor_", "_preprocessor")
 _NOT_ONLY_NUMBERS = ("categories_", "transformers_", "build_analyzer", "func", "is_categorical_")
 _MOST_PARTS = 10_000  # estimators inside an estimator that are looked at; a forest has one for each tree
 
@@ -70,7 +71,8 @@ def _names(estimator: Any) -> Sequence[str | None]:
 def _first(estimator: Any) -> Any:
     """Return what looks at the columns first."""
     while True:
-        inner = next((getattr(estimator, name) for name in _WRAPPED if hasattr(estimator, name)), None)
+        found = (getattr(estimator, name, None) for name in _WRAPPED)
+        inner = next((part for part in found if part is not None), None)
         steps = getattr(estimator, "steps", None)
         if inner is None and not steps:
             return estimator

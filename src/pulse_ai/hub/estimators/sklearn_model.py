@@ -64,7 +64,7 @@ class SklearnModel:
         """Predict rows together; where scikit-learn turns them down, find the row that is at fault by halves."""
         try:
             return self._answer_alike(rows)
-        except ValueError as error:
+        except (ValueError, TypeError) as error:  # scikit-learn says so of values that it cannot use
             if len(rows) == 1:
                 return [Failure(_first_line(error), code="invalid_input")]
         middle = len(rows) // 2
@@ -160,6 +160,6 @@ def _open_frame_library(columns: Columns | None, source: str) -> FrameLibrary:
     return library
 
 
-def _first_line(error: ValueError) -> str:
+def _first_line(error: Exception) -> str:
     text = str(error).strip()
     return (text.splitlines() or ["the model refused this row"])[0][:_MOST_ERROR]
