@@ -6,10 +6,11 @@
     └── FrameError
         ├── ReadFailed     a file cannot be read as a table; names the file, the line and the column
         ├── RecipeError    a step does not fit the frame, or a saved recipe cannot be used
-        └── FormulaError   the text of a derived column is not a formula; says where
+        │   └── FormulaError   the text of a derived column is not a formula; says where
+        └── SplitError     rows cannot be cut into parts as asked
 """
 
-__all__ = ("FormulaError", "FrameError", "ReadFailed", "RecipeError")
+__all__ = ("FormulaError", "FrameError", "ReadFailed", "RecipeError", "SplitError")
 
 from pulse_ai.core import PulseError
 
@@ -44,3 +45,7 @@ class RecipeError(FrameError, ValueError):
 
 class FormulaError(RecipeError):
     """The text of a derived column is not a formula; it says where and what is allowed."""
+
+
+class SplitError(FrameError, ValueError):
+    """Rows cannot be cut into parts as asked; the frame is as it was."""

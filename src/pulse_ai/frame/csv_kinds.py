@@ -1,0 +1,156 @@
+"""What the values of a CSV column are: a plan for each, checked against all values and widened until it fits.
+
+Everything is read as text first. A plan turns the text into values; text that does not fit becomes null, so
+comparing null counts says at once whether all of a column fits.
+"""
+
+__all__ = ("Plan", "declared_plan", "guess_plan")
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from pulse_ai.frame.columns import KINDS, Kind
+from pulse_ai.frame.errors import RecipeError
+
+if TYPE_CHECKING:
+    import polars as pl
+
+_DATE_FORMATS = ("%Y-%m-%d", "%Y/%m/%d", "%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y")
+_DATETIME_FORMATS = (
+    "%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%d %H:%M",
+    "%Y-%m-%dT%H:%M", "%d.%m.%Y %H:%M:%S", "%d.%m.%Y %H:%M", "%Y-%m-%dT%H:%M:%S%.f%#z", "%Y-%m-%d %H:%M:%S%.f%#z",
+)  # fmt: skip
+_DECIMAL_COMMA = re.compile(r"[+-]?\d{1,3}(\.\d{3})*,\d+|[+-]?\d+(,\d+)?")
+_NEARLY = 0.5
+_TRUTH = ("true", "false")
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How the text of a column becomes values.
+
+    Attributes:
+        kind: What it becomes.
+        format: Of dates and datetimes.
+        padded: Whether spaces stand round the values.
+        decimal_comma: Whether numbers are written 1.234,5.
+        declared: Whether a person said so; then it is never widened, and 007 is a number.
+        why: Why it is text, where a person might wonder.
+    """
+
+    kind: Kind
+    format: str = ""
+    padded: bool = False
+    decimal_comma: bool = False
+    declared: bool = False
+    why: str = ""
+
+    @property
+    def wider(self) -> "Plan":
+        """What to try where not all values fit: numbers for integers, and text for everything else."""
+        return replace(self, kind="number" if self.kind == "integer" else "text")
+
+    @property
+    def has_zone(self) -> bool:
+        """Whether instants carry a zone."""
+        return self.format.endswith("z")
+
+    def expression(self, text: "pl.Expr", nulls: Sequence[str]) -> "pl.Expr":
+        """Return the values; null where the text is null or does not fit."""
+        import polars as pl
+
+        if self.padded:
+            stripped = text.str.strip_chars()
+            text = pl.when(~stripped.is_in(list(nulls))).then(stripped)
+        match self.kind:
+            case "text":
+                return text
+            case "boolean":
+                lower = text.str.to_lowercase()
+                return pl.when(lower.is_in(_TRUTH)).then(lower == "true")
+            case "date":
+                return text.str.to_date(self.format, strict=False)
+            case "datetime":
+                zone = "UTC" if self.has_zone else None
+                return text.str.to_datetime(self.format, strict=False, time_zone=zone, time_unit="us")
+            case "integer" | "number":
+                return self._number(text)
+
+    def _number(self, text: "pl.Expr") -> "pl.Expr":
+        import polars as pl
+
+        if not self.declared:  # 007 is a name, not a number
+            point = text.str.starts_with("0,") if self.decimal_comma else text.str.starts_with("0.")
+            coded = text.str.starts_with("0") & (text.str.len_bytes() > 1) & ~point
+            text = pl.when(~coded).then(text)
+        if self.decimal_comma:
+            text = text.str.replace_all(".", "", literal=True).str.replace(",", ".", literal=True)
+        return text.cast(pl.Int64 if self.kind == "integer" else pl.Float64, strict=False)
+
+
+def guess_plan(sample: Sequence[str], *, nulls: Sequence[str], comma: bool) -> Plan | None:
+    """Return the narrowest plan that fits a sample of values; None for an empty one.
+
+    Args:
+        sample: Values that are not null.
+        nulls: What counts as null.
+        comma: Whether a decimal comma is looked for (where the separator is another character).
+
+    Example:
+        >>> guess_plan(["1", "2"], nulls=(), comma=False).kind, guess_plan(["1,5"], nulls=(), comma=True).kind
+        ('integer', 'number')
+    """
+    import polars as pl
+
+    padded = any(value != value.strip() for value in sample)
+    values = [value.strip() for value in sample if value.strip() not in nulls] if padded else list(sample)
+    if not values:
+        return None
+    text = pl.DataFrame({"": values})
+    has_comma = comma and any("," in value for value in values)
+    has_comma = has_comma and all(_DECIMAL_COMMA.fullmatch(value) for value in values)
+    shares = {plan: _share_fitting(text, plan) for plan in _candidates(decimal_comma=has_comma)}
+    fitting = [plan for plan, share in shares.items() if share == 1.0]
+    nearly = [plan for plan, share in shares.items() if share >= _NEARLY]
+    if len([plan for plan in fitting if plan.kind == "date"]) > 1:
+        why = "its dates can be read as day/month and as month/day; declare one, such as '%d/%m/%Y'"
+        return Plan("text", padded=padded, why=why)
+    # What nearly fits is tried, so that a person hears which values did not.
+    return replace((fitting or nearly or [Plan("text")])[0], padded=padded)
+
+
+def _share_fitting(text: "pl.DataFrame", plan: Plan) -> float:
+    import polars as pl
+
+    return 1.0 - text.select(plan.expression(pl.col(""), ()).null_count()).item() / text.height
+
+
+def _candidates(*, decimal_comma: bool) -> list[Plan]:
+    numbers = [] if decimal_comma else [Plan("integer")]
+    return [
+        *numbers,
+        Plan("number", decimal_comma=decimal_comma),
+        Plan("boolean"),
+        *(Plan("date", format=one) for one in _DATE_FORMATS),
+        *(Plan("datetime", format=one) for one in _DATETIME_FORMATS),
+    ]
+
+
+def declared_plan(said: str, guess: Plan | None) -> Plan:
+    """Return the plan for what a person declared: a kind, or the format of a date such as ``%d/%m/%Y``.
+
+    Raises:
+        RecipeError: It is neither.
+    """
+    padded = guess.padded if guess else False
+    if "%" in said:
+        has_time = any(part in said for part in ("%H", "%I", "%T", "%R"))
+        return Plan("datetime" if has_time else "date", format=said, padded=padded, declared=True)
+    if said not in KINDS:
+        raise RecipeError(f"a declared type is one of {', '.join(KINDS)} or a format with %, got {said!r}")
+    comma = guess.decimal_comma if guess else False
+    format_of = {"date": _DATE_FORMATS[0], "datetime": _DATETIME_FORMATS[2]}
+    known = guess.format if guess and guess.kind == said else format_of.get(said, "")
+    return Plan(said, format=known, padded=padded, decimal_comma=comma, declared=True)

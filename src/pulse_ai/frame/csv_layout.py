@@ -1,0 +1,170 @@
+"""How a CSV file is laid out: encoding, separator, line ends and names, seen from its first 64 KiB."""
+
+__all__ = ("Layout", "decoded", "sniff_layout")
+
+import codecs
+import csv
+import io
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from pulse_ai.frame.errors import ReadFailed
+
+_HEAD_BYTES = 64 * 1024
+_SEPARATORS = (",", ";", "\t", "|")
+_SAMPLE_RECORDS = 50
+_WIDE_MARKS = {codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
+_OTHER_FILES = {
+    b"PAR1": "a Parquet file; use read_parquet",
+    b"ARROW1": "an Arrow IPC file; use read_ipc",
+    b"\x1f\x8b": "compressed with gzip; decompress it first",
+    b"PK\x03\x04": "a zip archive or a spreadsheet; save the sheet as CSV first",
+}
+
+
+class Layout(NamedTuple):
+    """What is known of a file before its values are read.
+
+    Attributes:
+        encoding: ``utf-8``, or the Python name of another one; the file is decoded as a whole then.
+        separator: What stands between fields.
+        line_end: The last byte of a line's end.
+        names: The columns' names, each once and none empty.
+        oddities: What was unusual, a sentence each.
+    """
+
+    encoding: str
+    separator: str
+    line_end: str
+    names: tuple[str, ...]
+    oddities: tuple[str, ...]
+
+
+def sniff_layout(path: Path, *, separator: str | None, encoding: str) -> Layout:
+    """Look at a file's beginning.
+
+    Raises:
+        ReadFailed: It cannot be opened, is empty, or is no text.
+    """
+    try:
+        with path.open("rb") as opened:
+            head = opened.read(_HEAD_BYTES)
+    except OSError as error:
+        raise ReadFailed(f"it cannot be read: {error.strerror}", file=str(path)) from error
+    _check_is_text(head, path)
+    encoding = next((name for mark, name in _WIDE_MARKS.items() if head.startswith(mark)), encoding)
+    if encoding in ("utf-8", "utf8"):
+        encoding = "utf-8"
+    text = _head_text(head, encoding, path)
+    if not text.strip():
+        raise ReadFailed("it is empty; the first line must name the columns", file=str(path))
+    oddities = [f"decoded from {encoding}"] if encoding != "utf-8" else []
+    line_end = "\n" if "\n" in text or "\r" not in text else "\r"
+    records_of_head = len(head) == _HEAD_BYTES
+    found = separator or _separator_of(text, whole=not records_of_head)
+    if separator is None and found != ",":
+        oddities.append(f"the separator is {found!r}")
+    header = next(csv.reader(io.StringIO(text, newline=""), delimiter=found), [])
+    names, odd_names = _named(header)
+    return Layout(encoding, found, line_end, names, (*oddities, *odd_names))
+
+
+def _check_is_text(head: bytes, path: Path) -> None:
+    for mark, what in _OTHER_FILES.items():
+        if head.startswith(mark):
+            raise ReadFailed(f"it is {what}", file=str(path))
+    if b"\0" in head and not head.startswith(tuple(_WIDE_MARKS)):
+        line = head[: head.index(b"\0")].count(b"\n") + 1
+        raise ReadFailed("it has a zero byte, so it is no text", file=str(path), line=line)
+
+
+def _head_text(head: bytes, encoding: str, path: Path) -> str:
+    try:
+        decoder = codecs.getincrementaldecoder("utf-8-sig" if encoding == "utf-8" else encoding)
+    except LookupError as error:
+        raise ReadFailed(f"there is no encoding {encoding!r}", file=str(path)) from error
+    try:
+        return decoder().decode(head)
+    except UnicodeDecodeError as error:
+        raise bad_text(path, head, error.start, encoding) from error
+
+
+def bad_text(path: Path, content: bytes, place: int, encoding: str) -> ReadFailed:
+    """Return the error for a byte that the encoding does not have."""
+    line = content[:place].count(b"\n") + 1
+    advice = "say encoding='latin-1', or what it is" if encoding == "utf-8" else "it is in another encoding"
+    return ReadFailed(f"byte {content[place]:#04x} is not {encoding}; {advice}", file=str(path), line=line)
+
+
+def decoded(path: Path, encoding: str) -> bytes:
+    """Return a whole file as UTF-8.
+
+    Raises:
+        ReadFailed: It is not in that encoding.
+    """
+    content = path.read_bytes()
+    try:
+        return content.decode(encoding).encode()
+    except UnicodeDecodeError as error:
+        raise bad_text(path, content, error.start, encoding) from error
+
+
+def _separator_of(text: str, *, whole: bool) -> str:
+    """Return the separator that cuts the first records most evenly into at least two fields; else a comma."""
+
+    def evenness(separator: str) -> float:
+        try:
+            records = list(
+                _first(csv.reader(io.StringIO(text, newline=""), delimiter=separator), _SAMPLE_RECORDS)
+            )
+        except csv.Error:
+            return 0.0
+        records = records if whole or len(records) < 2 else records[:-1]
+        widths = Counter(len(record) for record in records if record)
+        width = len(records[0]) if records else 0
+        return widths[width] / max(sum(widths.values()), 1) if width > 1 else 0.0
+
+    best = max(_SEPARATORS, key=lambda one: (round(evenness(one), 1), -_SEPARATORS.index(one)))
+    return best if evenness(best) else ","
+
+
+def _first(records: object, count: int) -> list[list[str]]:
+    found: list[list[str]] = []
+    for record in records:  # type: ignore[attr-defined]
+        found.append(record)
+        if len(found) == count:
+            break
+    return found
+
+
+def _named(header: Sequence[str]) -> tuple[tuple[str, ...], list[str]]:
+    """Return a name for each column, and what was odd about the names."""
+    names: list[str] = []
+    oddities: list[str] = []
+    for number, given in enumerate(header, 1):
+        stripped = given.strip()
+        name = stripped or f"column_{number}"
+        if not stripped:
+            oddities.append(f"column {number} has no name, so it is called {name!r}")
+        elif stripped != given:
+            oddities.append(f"the name {given!r} has spaces round it; they were left out")
+        base, copy = name, 1
+        while name in names:
+            copy += 1
+            name = f"{base}_{copy}"
+        if copy > 1:
+            oddities.append(f"the name {base!r} stands twice; column {number} is called {name!r}")
+        names.append(name)
+    if header and all(_is_number(given) for given in header):
+        oddities.append("the first line has numbers only; does the file have a line of names?")
+    return tuple(names), oddities
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
