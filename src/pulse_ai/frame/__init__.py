@@ -23,6 +23,8 @@ from pulse_ai.frame.explore import frequencies as frequencies
 from pulse_ai.frame.explore import null_counts as null_counts
 from pulse_ai.frame.graph import IR_VERSION as IR_VERSION
 from pulse_ai.frame.graph import OPSET as OPSET
+from pulse_ai.frame.proposal import Proposal as Proposal
+from pulse_ai.frame.proposal import propose_recipe as propose_recipe
 from pulse_ai.frame.read import NULLS as NULLS
 from pulse_ai.frame.read import ColumnReport as ColumnReport
 from pulse_ai.frame.read import Read as Read

@@ -177,7 +177,7 @@ class BucketSource:
 
         Example:
             >>> BucketSource("town", 8).bucket_of("Bern")
-            4
+            2
         """
         return zlib.crc32(text.encode(errors="surrogatepass")) % self.buckets
 
