@@ -151,7 +151,8 @@ async def offer(
         acting = group.create_task(_run(meanwhile))
         began_s = asyncio.get_running_loop().time()
         for number in range(int(rate * seconds)):
-            await asyncio.sleep(max(0.0, began_s + number / rate - asyncio.get_running_loop().time()))
+            late_s = asyncio.get_running_loop().time() - began_s - number / rate
+            await asyncio.sleep(max(0.0, -late_s))  # a steady rate is the load
             group.create_task(ask(number))
         acting.cancel()
     return statuses
@@ -167,7 +168,7 @@ async def test_g5_with_a_random_worker_killed_every_second_every_request_is_answ
 
         async def kill() -> None:
             while True:
-                await asyncio.sleep(1.0)
+                await asyncio.sleep(1.0)  # a kill every second
                 os.kill(chance.choice(service.workers), signal.SIGKILL)
 
         statuses = await offer(service, rate=60, seconds=4.5, meanwhile=kill)
@@ -181,7 +182,7 @@ async def test_g6_a_worker_that_is_stopped_under_load_is_replaced_and_nobody_wai
         stopped = service.workers[0]
 
         async def stop() -> None:
-            await asyncio.sleep(0.5)
+            await asyncio.sleep(0.5)  # in the middle of the load
             os.kill(stopped, signal.SIGSTOP)
 
         statuses = await offer(service, rate=60, seconds=3.0, meanwhile=stop)
@@ -200,7 +201,7 @@ async def test_g5_sighup_under_load_replaces_each_worker_and_refuses_nobody() ->
             service.signal(signal.SIGHUP)
             while True:
                 ready.append((await service.get("/readyz")).json()["ready"])
-                await asyncio.sleep(0.01)
+                await asyncio.sleep(0.01)  # a probe now and then
 
         statuses = await offer(service, rate=60, seconds=3.0, meanwhile=roll)
         assert statuses == [200] * 180

@@ -60,7 +60,7 @@ def folder(tmp_path: Path) -> Folder:
 
 async def until(condition: Callable[[], bool]) -> None:
     while not condition():  # noqa: ASYNC110 - nobody tells us
-        await asyncio.sleep(0.005)
+        await asyncio.sleep(0.005)  # another process does it
 
 
 def pids(serving: OpenServing) -> list[int]:
