@@ -1,4 +1,4 @@
-"""Which binaries of an item are text and which are bytes: Erlang has one kind for both, the task's type two."""
+"""Which binaries of an item are bytes, and which atoms plain text: the task's type says it, Erlang cannot."""
 
 __all__ = ("Shape", "shape_of")
 
@@ -9,6 +9,7 @@ from typing import Any
 import msgspec.inspect as hints
 
 _BYTES = (hints.BytesType, hints.ByteArrayType, hints.MemoryViewType)
+_TEXT = hints.StrType()
 _WITH_FIELDS = (hints.StructType, hints.DataclassType, hints.TypedDictType, hints.NamedTupleType)
 
 
@@ -18,6 +19,7 @@ class Shape:
 
     Attributes:
         is_bytes: A binary here is bytes, and not text.
+        is_text: An atom here is plain text.
         elements: What stands in a list.
         keys: What the keys of a map are.
         values: What the values of a map are.
@@ -25,6 +27,7 @@ class Shape:
     """
 
     is_bytes: bool = False
+    is_text: bool = False
     elements: "Shape | None" = None
     keys: "Shape | None" = None
     values: "Shape | None" = None
@@ -40,17 +43,17 @@ class Shape:
 
 
 def shape_of(kind: Any) -> Shape | None:
-    """Return the shape of a type; None where it has no bytes anywhere, so that every binary may be text.
+    """Return the shape of a type; None where it has neither bytes nor text anywhere.
 
     Example:
         >>> shape_of(dict[str, bytes]).value("any").is_bytes
         True
-        >>> shape_of(list[str]) is None
+        >>> shape_of(list[float]) is None
         True
     """
     made: dict[frozenset[int], Shape] = {}
     shape = _build([hints.type_info(kind)], made)
-    return shape if any(one.is_bytes for one in made.values()) else None
+    return shape if any(one.is_bytes or one.is_text for one in made.values()) else None
 
 
 def _build(given: Iterable[hints.Type], made: dict[frozenset[int], Shape]) -> Shape:
@@ -60,8 +63,8 @@ def _build(given: Iterable[hints.Type], made: dict[frozenset[int], Shape]) -> Sh
     if key in made:
         return made[key]
     shape = made[key] = Shape()
-    has_text = any(isinstance(one, hints.StrType) for one in types)
-    shape.is_bytes = not has_text and any(isinstance(one, _BYTES) for one in types)
+    shape.is_bytes = any(isinstance(one, _BYTES) for one in types)
+    shape.is_text = any(isinstance(one, hints.StrType) for one in types)
     if lists := [one.item_type for one in types if isinstance(one, hints.CollectionType)]:
         shape.elements = _build(lists, made)
     if maps := [one for one in types if isinstance(one, hints.DictType)]:
@@ -72,6 +75,8 @@ def _build(given: Iterable[hints.Type], made: dict[frozenset[int], Shape]) -> Sh
         for name, part in _parts(one):
             parts.setdefault(name, []).append(part)
     shape.parts = {name: _build(nodes, made) for name, nodes in parts.items()}
+    if shape.keys is None and any(isinstance(name, str) for name in parts):
+        shape.keys = _build((_TEXT,), made)
     return shape
 
 

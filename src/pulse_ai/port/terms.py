@@ -76,19 +76,17 @@ def decode_term(encoded: bytes, shape: Shape | None = None) -> Any:
     if end != len(encoded):
         raise InvalidInput(f"{len(encoded) - end} bytes follow the term")
     try:
-        return _to_value(_library().binary_to_term(VERSION_MAGIC + encoded), shape)
-    except (
-        SyntaxError,
-        UnicodeDecodeError,
-    ) as error:  # SyntaxError is the library's for what it cannot parse
+        term = _library().binary_to_term(VERSION_MAGIC + encoded)
+    except (ValueError, TypeError) as error:  # text that is no UTF-8, or a map's key that Python cannot hash
         raise InvalidInput(f"the term cannot be read: {error}") from error
+    return _to_value(term, shape)
 
 
 def _to_value(term: Any, shape: Shape | None) -> Any:
     """Turn what the library made into plain values."""
     read = _readers().get(term.__class__)
     if read is None:
-        raise InvalidInput("an improper list, or a list as the key of a map, has no value here")
+        raise InvalidInput("an improper list, or a list or map as the key of a map, has no value here")
     return read(term, shape)
 
 
@@ -122,11 +120,12 @@ def _read_binary(term: Any, shape: Shape | None) -> str | bytes:
         return value  # where the type says text, the check of the type refuses it
 
 
-def _read_atom(term: Any, shape: Shape | None) -> Atom | None:
-    del shape
+def _read_atom(term: Any, shape: Shape | None) -> str | None:
     name: str | bytes = term.value
     text = name.decode("latin-1") if isinstance(name, bytes) else name
-    return None if text == "nil" else Atom(text)
+    if text == "nil":
+        return None
+    return text if shape is not None and shape.is_text else Atom(text)
 
 
 def _read_small_integers(term: bytes, shape: Shape | None) -> list[int]:
