@@ -105,10 +105,10 @@ def to_markdown(results: Results) -> str:
 _ABOUT = (
     "All but torch run the same ONNX file (int8) with the same tokenizer and session options, on sentences as "
     "long as SST-2's. One worker, two threads in each call, on the cores that the generator uses too. Loads are "
-    "Poisson, {seconds:g} s each, at shares of what that server itself carries in a closed loop, at most {most:,.0f} "
-    "a second, over at most {connections} connections; latency counts from the planned instant; in time means "
-    "within {limit:g} ms ({within:g} at the generator). What was not answered after {give_up:g} s is unanswered. "
-    "A star marks loads at which the generator was the bottleneck."
+    "Poisson, {seconds:g} s each, at shares of what that server itself carries in a closed loop, at most "
+    "{most:,.0f} a second, over at most {connections} connections; latency counts from the planned instant; in "
+    "time means within {limit:g} ms ({within:g} at the generator). What was not answered after {give_up:g} s is "
+    "unanswered. A star marks loads at which the generator was the bottleneck."
 )
 _HEAD = (
     "server",
