@@ -24,6 +24,7 @@ from pulse_ai.train.events import every as every
 from pulse_ai.train.events import once as once
 from pulse_ai.train.events import only as only
 from pulse_ai.train.events import where as where
+from pulse_ai.train.export import network_to_onnx as network_to_onnx
 from pulse_ai.train.fitting import Settings as Settings
 from pulse_ai.train.fitting import Trained as Trained
 from pulse_ai.train.fitting import fit as fit
@@ -44,10 +45,8 @@ from pulse_ai.train.layers import Pool as Pool
 from pulse_ai.train.layers import Positions as Positions
 from pulse_ai.train.layers import Recurrent as Recurrent
 from pulse_ai.train.layers import Residual as Residual
-from pulse_ai.train.loop import Handler as Handler
+from pulse_ai.train.loop import Attachable as Attachable
 from pulse_ai.train.loop import Loop as Loop
-from pulse_ai.train.loop import Outcome as Outcome
-from pulse_ai.train.loop import Resume as Resume
 from pulse_ai.train.metrics import Calibration as Calibration
 from pulse_ai.train.metrics import ClassFigures as ClassFigures
 from pulse_ai.train.metrics import Report as Report
@@ -60,9 +59,17 @@ from pulse_ai.train.objectives import objective as objective
 from pulse_ai.train.optimisers import OPTIMISERS as OPTIMISERS
 from pulse_ai.train.optimisers import Optimiser as Optimiser
 from pulse_ai.train.optimisers import Schedule as Schedule
+from pulse_ai.train.place import Resume as Resume
+from pulse_ai.train.population import Candidate as Candidate
+from pulse_ai.train.population import fit_population as fit_population
 from pulse_ai.train.program import Plan as Plan
 from pulse_ai.train.rows import Rows as Rows
 from pulse_ai.train.rows import balanced_weights as balanced_weights
 from pulse_ai.train.rules import Best as Best
 from pulse_ai.train.rules import EarlyStopping as EarlyStopping
 from pulse_ai.train.rules import Plateau as Plateau
+from pulse_ai.train.run import Handler as Handler
+from pulse_ai.train.run import Outcome as Outcome
+from pulse_ai.train.weights import flattened as flattened
+from pulse_ai.train.weights import load_weights as load_weights
+from pulse_ai.train.weights import save_weights as save_weights

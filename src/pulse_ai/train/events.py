@@ -5,11 +5,9 @@ __all__ = ("Event", "Filter", "Moment", "Order", "always", "every", "once", "onl
 import enum
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 from pulse_ai.train.errors import BadNetwork
-from pulse_ai.train.history import History
-from pulse_ai.train.state import State
+from pulse_ai.train.place import Resume
 
 
 class Event(enum.Enum):
@@ -43,7 +41,7 @@ class Moment:
         event: What happened.
         epoch: The number of the epoch, from 0.
         step: How many steps of it are done.
-        steps: How many steps an epoch has.
+        steps: How many steps an epoch has; None in a stream's first epoch.
         epochs: How many epochs the run is to have.
         figures: The newest epoch's figures, such as ``{"loss": …, "validation_loss": …}``; empty before the
             first. While an epoch goes on, ``"loss"`` is its mean so far.
@@ -56,12 +54,10 @@ class Moment:
     event: Event
     epoch: int
     step: int
-    steps: int
+    steps: int | None
     epochs: int
     figures: Mapping[str, float]
-    state: State
-    memories: tuple[Any, ...]
-    history: History
+    place: Resume
     new: tuple[Mapping[str, float], ...] = field(default=())
 
 

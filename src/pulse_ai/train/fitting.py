@@ -1,6 +1,6 @@
 """Training in one call: settings in, a trained network with its history out."""
 
-__all__ = ("Settings", "Trained", "fit")
+__all__ = ("Settings", "Trained", "fit", "plan_of", "weighted")
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from pulse_ai.train.errors import BadNetwork, BadRows
 from pulse_ai.train.evaluation import outputs_of
 from pulse_ai.train.events import Event, Filter
 from pulse_ai.train.history import History
-from pulse_ai.train.loop import Handler, Loop, Outcome
+from pulse_ai.train.loop import Attachable, Loop
 from pulse_ai.train.metrics import Report, report
 from pulse_ai.train.network import Network, Variables
 from pulse_ai.train.objectives import Objective, ObjectiveName, objective
@@ -21,8 +21,9 @@ from pulse_ai.train.optimisers import ADAM, Optimiser
 from pulse_ai.train.program import Plan
 from pulse_ai.train.rows import Rows, balanced_weights
 from pulse_ai.train.rules import EarlyStopping
+from pulse_ai.train.run import Handler, Outcome
 
-On = tuple[Event, Handler] | tuple[Event, Handler, Filter]
+On = tuple[Event, Handler] | tuple[Event, Handler, Filter] | Attachable
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +68,7 @@ class Trained:
         network: Its layers.
         variables: Its weights, as NumPy arrays; with validation rows those of the best epoch.
         objective: What it was trained for.
-        outcome: The run: history, best epoch, why it stopped, and the state to go on from.
+        outcome: The run: history, best epoch, why it stopped, and where to go on from.
     """
 
     network: Network
@@ -111,7 +112,8 @@ def fit(
         training: What it learns from.
         validation: What it is measured on after each epoch, for early stopping and the best weights.
         settings: How; None: as they come.
-        handlers: ``(event, handler)`` or ``(event, handler, filter)``; see ``Loop.on``.
+        handlers: ``(event, handler)`` or ``(event, handler, filter)``, see ``Loop.on``; or what attaches itself,
+            such as ``Checkpoints``.
 
     Raises:
         BadRows: The rows do not fit the network or the objective.
@@ -127,21 +129,28 @@ def fit(
         np.int64(1)
     """
     settings = settings or Settings()
-    wanted = objective(settings.objective)
-    rules = () if validation is None else (EarlyStopping(patience=settings.patience),)
-    plan = Plan(
-        network=network,
-        objective=wanted,
-        optimiser=settings.optimiser,
-        batch_size=min(settings.batch_size, len(training)),
-        accumulate=settings.accumulate,
-        rules=rules,
-    )
+    plan = plan_of(network, settings, rows=len(training), has_validation=validation is not None)
+    wanted = plan.objective
     loop = Loop(plan=plan, learning_rate=settings.learning_rate, seed=settings.seed)
-    for on in handlers:
-        loop.on(*on)
+    for one in handlers:
+        if isinstance(one, tuple):
+            loop.on(*one)
+        else:
+            one.attach(loop)
     outcome = loop.run(weighted(training, settings, wanted), validation, epochs=settings.epochs)
     return Trained(network=network, variables=outcome.variables, objective=wanted, outcome=outcome)
+
+
+def plan_of(network: Network, settings: Settings, *, rows: int, has_validation: bool) -> Plan:
+    """Return the plan that settings make for a number of rows."""
+    return Plan(
+        network=network,
+        objective=objective(settings.objective),
+        optimiser=settings.optimiser,
+        batch_size=min(settings.batch_size, rows),
+        accumulate=settings.accumulate,
+        rules=(EarlyStopping(patience=settings.patience),) if has_validation else (),
+    )
 
 
 def weighted(rows: Rows, settings: Settings, wanted: Objective) -> Rows:

@@ -68,9 +68,40 @@ def _initial(activation: str) -> Any:
     )
 
 
+@jax.custom_vjp
+def _narrow_product(x: Any, kernel: Any) -> Any:
+    """Return ``x @ kernel`` for a kernel with few columns.
+
+    The gradient of such a kernel, ``x.T @ g``, is slow on the CPU because all of ``x`` is packed for a few
+    columns of ``g``: 19 us for (256, 64) and 2 columns on a Zen 4 core. ``(g.T @ x).T`` takes 3 us; the barrier
+    keeps XLA from turning it round again.
+    """
+    return x @ kernel
+
+
+def _narrow_product_there(x: Any, kernel: Any) -> tuple[Any, tuple[Any, Any]]:
+    return x @ kernel, (x, kernel)
+
+
+def _narrow_product_back(kept: tuple[Any, Any], g: Any) -> tuple[Any, Any]:
+    x, kernel = kept
+    rows = jax.lax.optimization_barrier(g.reshape(-1, g.shape[-1]).T @ x.reshape(-1, x.shape[-1]))
+    return g @ kernel.T, rows.T
+
+
+_narrow_product.defvjp(_narrow_product_there, _narrow_product_back)
+
+
+def _product(x: Any, kernel: Any, *_: Any, **__: Any) -> Any:
+    """Return ``x @ kernel``, as Flax calls it."""
+    is_narrow = kernel.shape[1] * 4 <= kernel.shape[0]
+    return _narrow_product(x, kernel) if is_narrow else x @ kernel
+
+
 def _dense(layer: spec.Dense, x: Any, call: _Call) -> Any:
     build = nn.Dense(
-        layer.width,
+        dot_general=_product,
+        features=layer.width,
         use_bias=layer.bias,
         dtype=call.dtype,
         kernel_init=_initial(layer.activation),

@@ -16,11 +16,13 @@ __all__ = (
     "Rule",
     "Span",
     "evaluated",
+    "finished",
     "ordered",
     "program_of",
     "run_span",
     "step",
     "steps_of",
+    "steps_until",
     "weighted_gradient",
 )
 
@@ -81,6 +83,10 @@ class Plan:
         """The names of an epoch's figures, where there are validation rows."""
         return ("loss", "learning_rate", "validation_loss", f"validation_{self.objective.figure}")
 
+    def figures_of(self, validation: object) -> tuple[str, ...]:
+        """Return the names of an epoch's figures, with validation rows or (None) without."""
+        return self.figures[:2] if validation is None else self.figures
+
 
 class Span(NamedTuple):
     """What a call of the program gives.
@@ -118,36 +124,46 @@ def run_span(
     """Return where a run is after some epochs; see ``program_of``."""
     state, memories = start
     training, validation = rows
-    names = plan.figures if validation is not None else plan.figures[:2]
     steps = steps_of(plan, training)
 
     def more(span: Span) -> Any:
         return (span.done < count) & ~span.stop & span.finite
 
     def epoch(span: Span) -> Span:
-        state = _steps_until(plan, span.state, training, end)
+        state = steps_until(plan, span.state, training, end)
         span = span._replace(state=state, done=span.done + 1, finite=jnp.isfinite(state.loss_sum))
-        return jax.lax.cond(end >= steps, lambda: _finished(plan, span, validation), lambda: span)
 
-    table, nothing = jnp.zeros((SPAN, len(names)), jnp.float32), jnp.int32(0)
+        def finish() -> Span:
+            state, memories, figures, stop, finite = finished(plan, span.state, span.memories, validation)
+            table = span.figures.at[span.done - 1].set(figures)
+            return Span(state, memories, span.done, stop, finite & span.finite, table)
+
+        return jax.lax.cond(end >= steps, finish, lambda: span)
+
+    table, nothing = jnp.zeros((SPAN, len(plan.figures_of(validation))), jnp.float32), jnp.int32(0)
     return jax.lax.while_loop(more, epoch, Span(state, memories, nothing, nothing > 0, nothing == 0, table))
 
 
-def _finished(plan: Plan, span: Span, validation: Loaded | None) -> Span:
-    """Return the span with its epoch measured and the rules asked."""
-    state = span.state
+def finished(
+    plan: Plan, state: State, memories: tuple[Any, ...], validation: Loaded | None
+) -> tuple[State, tuple[Any, ...], Any, Any, Any]:
+    """Measure an epoch whose steps are done, and ask the rules.
+
+    Returns:
+        The state at the next epoch, what the rules remember, the figures, whether to stop, and whether the
+        parameters are finite.
+    """
     figures = {"loss": state.loss_sum / state.weight_sum, "learning_rate": state.learning_rate}
     if validation is not None:
         figures |= dict(zip(plan.figures[2:], evaluated(plan, state, validation), strict=True))
-    table = span.figures.at[span.done - 1].set(jnp.stack(list(figures.values())))
     zero = jnp.float32(0.0)
     state = state._replace(epoch=state.epoch + 1, step=jnp.int32(0), loss_sum=zero, weight_sum=zero)
-    memories, stop, finite = list[Any](), span.stop, span.finite & _all_finite(state.parameters)
-    for rule, memory in zip(plan.rules, span.memories, strict=True):
+    after, stop = list[Any](), jnp.bool_(0)
+    for rule, memory in zip(plan.rules, memories, strict=True):
         memory, state, stops = rule.after_epoch(memory, figures, state)  # noqa: PLW2901
-        memories.append(memory)
+        after.append(memory)
         stop |= stops
-    return Span(state, tuple(memories), span.done, stop, finite, table)
+    return state, tuple(after), jnp.stack(list(figures.values())), stop, _all_finite(state.parameters)
 
 
 def _all_finite(tree: Any) -> Any:
@@ -159,7 +175,8 @@ def steps_of(plan: Plan, training: Loaded) -> int:
     return -(-training.features.shape[0] // plan.batch_size)
 
 
-def _steps_until(plan: Plan, state: State, training: Loaded, end: Any) -> State:
+def steps_until(plan: Plan, state: State, training: Loaded, end: Any) -> State:
+    """Return the state at a step of its epoch."""
     steps = steps_of(plan, training)
     batches = ordered(plan, state, training)
 
