@@ -12,8 +12,8 @@ defmodule PulsePort do
 
   Each request carries a ref that its answer brings back, so many are in flight at once and Python predicts
   together what arrives together. The GenServer lives exactly as long as its Python process: when that ends,
-  every caller is answered, the GenServer stops with the exit status as its reason, and its supervisor starts
-  both again. When the GenServer ends, the port closes, and Python ends because its input did.
+  the GenServer stops with the exit status as its reason, every caller gets that as `{:error, {:down, reason}}`,
+  and the supervisor starts both again. When the GenServer ends, the port closes, and Python ends because its input did.
 
   ## Options
 
@@ -129,12 +129,12 @@ defmodule PulsePort do
   def handle_info({port, {:data, data}}, %{port: port} = state) do
     case decode(data) do
       {ref, answer} -> settle(ref, answer, state)
-      _no_answer -> stop({:garbage, binary_part(data, 0, min(byte_size(data), 32))}, state)
+      _no_answer -> {:stop, {:garbage, binary_part(data, 0, min(byte_size(data), 32))}, state}
     end
   end
 
   def handle_info({port, {:exit_status, status}}, %{port: port} = state) do
-    stop({:exit_status, status}, %{state | port: nil})
+    {:stop, {:exit_status, status}, %{state | port: nil}}
   end
 
   def handle_info(:check_overdue, state) do
@@ -142,14 +142,16 @@ defmodule PulsePort do
     sent = for {_ref, {_from, sent_at}} <- state.in_flight, do: sent_at
 
     if now - Enum.min(sent, fn -> now end) > state.overdue_ms do
-      stop({:overdue, state.overdue_ms}, state)
+      {:stop, {:overdue, state.overdue_ms}, state}
     else
       {:noreply, check_later(state)}
     end
   end
 
   # The port is linked to us: its end comes as an exit as well, after what its process said.
-  def handle_info({:EXIT, port, reason}, %{port: port} = state), do: stop({:port, reason}, state)
+  def handle_info({:EXIT, port, reason}, %{port: port} = state),
+    do: {:stop, {:port, reason}, state}
+
   def handle_info({:EXIT, _other, :normal}, state), do: {:noreply, state}
   def handle_info({:EXIT, _other, reason}, state), do: {:stop, reason, state}
 
@@ -210,14 +212,6 @@ defmodule PulsePort do
     do: {:error, {code, text}}
 
   defp result(value), do: {:ok, value}
-
-  # Answers every caller, then stops; the supervisor starts us again.
-  defp stop(reason, state) do
-    for {_ref, {from, _sent_at}} <- state.in_flight,
-        do: GenServer.reply(from, {:error, {:down, reason}})
-
-    {:stop, reason, %{state | in_flight: %{}}}
-  end
 
   defp too_large(frame, state) do
     {:error, {:invalid_input, "a frame of #{byte_size(frame)} bytes is over #{state.max_frame}"}}
