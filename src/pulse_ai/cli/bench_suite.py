@@ -1,4 +1,4 @@
-"""``pulse bench run`` and ``pulse bench compare``: microbenchmarks in the terminal."""
+"""``pulse bench run``, and ``pulse bench compare`` for whatever was saved."""
 
 __all__ = ("compare", "run")
 
@@ -12,15 +12,16 @@ import typer
 from rich.console import Console
 
 from pulse_ai.bench import suite as suites
+from pulse_ai.bench.changes import Changes, Saved, compare_reports, read_saved
 from pulse_ai.cli.bench_errors import usage_errors
 from pulse_ai.cli.bench_options import HtmlFile, JsonFile
-from pulse_ai.cli.bench_view import draw_runs, draw_suite
+from pulse_ai.cli.bench_view import draw_changes, draw_runs, draw_suite
 
 Target = Annotated[str, typer.Argument(help="Where the Suite is: module:name or file.py:name.")]
 Markdown = Annotated[Path | None, typer.Option("--markdown", help="Write the report here as Markdown.")]
 Earlier = Annotated[Path, typer.Argument(help="The run to compare with, saved by --json.")]
 Later = Annotated[Path, typer.Argument(help="The run that is judged.")]
-Gate = Annotated[str | None, typer.Option(help="Fail where surely slower, and by more than this: 5%.")]
+Gate = Annotated[str | None, typer.Option(help="Fail where worse by more than this: 5%.")]
 
 
 def run(
@@ -44,16 +45,32 @@ def run(
 
 
 def compare(earlier: Earlier, later: Later, *, gate: Gate = None) -> None:
-    """Compare two saved runs of a suite.
+    """Compare two saved runs of a suite, two loads or two proofs.
 
-    Exit code: 0, or 1 where a scenario is missing or fails the gate, or 2 where a file cannot be read.
+    Exit code: 0, or 1 where a figure is missing or fails the gate, or 2 where a file cannot be read.
     """
     with usage_errors():
-        runs = suites.compare_runs(
-            suites.read_report(earlier), suites.read_report(later), gate=_share(gate) if gate else None
-        )
-    draw_runs(Console(), runs)
-    raise typer.Exit(0 if runs.passed else 1)
+        before, after = read_saved(earlier), read_saved(later)
+        share = _share(gate) if gate else None
+        found = _compared(before, after, share)
+    if isinstance(found, suites.RunComparison):
+        draw_runs(Console(), found)
+    else:
+        draw_changes(Console(), found)
+    raise typer.Exit(0 if found.passed else 1)
+
+
+def _compared(before: Saved, after: Saved, gate: float | None) -> suites.RunComparison | Changes:
+    """Compare two reports.
+
+    Raises:
+        ValueError: They are of two kinds.
+    """
+    if isinstance(before, suites.SuiteReport) and isinstance(after, suites.SuiteReport):
+        return suites.compare_runs(before, after, gate=gate)
+    if not isinstance(before, suites.SuiteReport) and not isinstance(after, suites.SuiteReport):
+        return compare_reports(before, after, gate=gate)
+    raise ValueError("a suite compares with a suite, a load with a load, and a proof with a proof")
 
 
 def _share(text: str) -> float:

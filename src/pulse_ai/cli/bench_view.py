@@ -1,8 +1,9 @@
 """How measurements look in a terminal."""
 
-__all__ = ("LoadView", "draw_load", "draw_proof", "draw_runs", "draw_suite")
+__all__ = ("LoadView", "draw_changes", "draw_load", "draw_proof", "draw_runs", "draw_suite")
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Self
 
@@ -12,6 +13,7 @@ from rich.live import Live
 from rich.markup import escape
 from rich.table import Table
 
+from pulse_ai.bench.changes import Changes
 from pulse_ai.bench.load import LoadReport, Progress, tables
 from pulse_ai.bench.load.ledger import StepCounts, WindowCounts
 from pulse_ai.bench.load.text import notes
@@ -147,6 +149,35 @@ def draw_runs(console: Console, runs: RunComparison) -> None:
     if runs.gate is not None:
         word = "[green]passed[/]" if runs.passed else "[red]failed[/]"
         console.print(f"gate of {runs.gate:.3g} of the earlier time: {word}")
+
+
+def draw_changes(console: Console, changes: Changes) -> None:
+    """Draw two loads or two proofs side by side."""
+    console.print(_table(("figure", "earlier", "later", "times", "gate"), _change_rows(changes)))
+    if not changes.same_machine:
+        console.print("the two were not taken on the same kind of machine or Python", style="yellow")
+    console.print("one run of each: how much they differ by chance is not known", style="dim")
+    if changes.gate is not None:
+        word = "[green]passed[/]" if changes.passed else "[red]failed[/]"
+        console.print(f"gate of {changes.gate:.3g} of the earlier figure: {word}")
+
+
+def _change_rows(changes: Changes) -> list[list[str]]:
+    write: dict[str, Callable[[float], str]] = {"s": duration, "/s": per_second, "share": "{:.2%}".format}
+    gated = changes.gate is not None
+    rows = [
+        [
+            row.name,
+            write[row.unit](row.earlier),
+            write[row.unit](row.later),
+            "-" if math.isnan(row.ratio) else f"{row.ratio:.2f}",
+            ("fails" if row.name in changes.regressions else "passes") if gated else "-",
+        ]
+        for row in changes.rows
+    ]
+    rows.extend([name, "yes", "not there", "-", "fails" if gated else "-"] for name in changes.missing)
+    rows.extend([name, "not there", "yes", "-", "-"] for name in changes.added)
+    return rows
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
