@@ -70,6 +70,20 @@ async def test_the_report_survives_json_and_is_drawn_as_text_and_html(server: Se
     assert "429" in page
 
 
+async def test_a_ramp_sends_more_and_more(server: Server):
+    async def answer(number: int) -> bytes:
+        return OK
+
+    await server.start(answer)
+    report = await run(server.port, rate="50..450", duration_s=0.8)
+    assert [(step.label, step.offered, step.good) for step in report.steps] == [("50..450", 200, 200)]
+    half = len(report.windows) // 2
+    early, late = (
+        sum(window.offered for window in part) for part in (report.windows[:half], report.windows[half:])
+    )
+    assert late > 1.5 * early
+
+
 async def test_warm_up_is_sent_and_not_counted(server: Server):
     async def answer(number: int) -> bytes:
         return OK
