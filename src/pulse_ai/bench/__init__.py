@@ -6,6 +6,11 @@ JSON, Markdown and HTML are made from them; the terminal belongs to the cli.
 Start reading at ``load/plan.py`` for load, ``suite/suite.py`` for microbenchmarks.
 """
 
+from pulse_ai.bench.charts import Axis as Axis
+from pulse_ai.bench.charts import Mark as Mark
+from pulse_ai.bench.charts import Series as Series
+from pulse_ai.bench.charts import line_chart as line_chart
+from pulse_ai.bench.charts import standalone as standalone
 from pulse_ai.bench.suite import Hooks as Hooks
 from pulse_ai.bench.suite import Suite as Suite
 from pulse_ai.bench.suite import SuiteReport as SuiteReport

@@ -12,6 +12,7 @@ from pulse_ai.cli.bench_group import BenchGroup
 from pulse_ai.cli.doctor import doctor
 from pulse_ai.cli.port_group import PortGroup
 from pulse_ai.cli.serve import serve
+from pulse_ai.cli.train import train
 from pulse_ai.core import PulseError
 
 app = typer.Typer(
@@ -41,6 +42,7 @@ def _root(
 
 
 app.command()(serve)
+app.command()(train)
 app.command()(doctor)
 app.add_typer(
     typer.Typer(no_args_is_help=True), name="bench", cls=BenchGroup, help="Measure services and functions."

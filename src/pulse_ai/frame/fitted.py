@@ -206,9 +206,8 @@ class FittedDrop(msgspec.Struct, frozen=True, tag="drop"):
 
     def apply(self, table: Table) -> None:
         """Change the table as the step says."""
-        for name in self.columns:
-            table.entry(name, "Drop")
-            del table.entries[name]
+        for name in self.columns:  # a saved recipe knows the columns that are used, and no dropped ones
+            table.entries.pop(name, None)
 
 
 class FittedDerive(msgspec.Struct, frozen=True, tag="derive"):

@@ -1,0 +1,151 @@
+"""What a person sees of a training: the plan, a bar with the losses, and how good the model is; or JSON."""
+
+__all__ = ("TrainView",)
+
+import json
+import sys
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import msgspec
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from pulse_ai.frame import ReadReport
+from pulse_ai.tabular import Prepared, TrainedTable, figures_of
+from pulse_ai.train import Moment
+
+_MOST_CLASSES = 12  # a confusion matrix with more is left to the pictures
+_VERDICTS = {"better": "green", "worse": "red", "no different": "yellow"}
+
+
+class TrainView:
+    """Draws a training on the terminal, or says the result as JSON on stdout.
+
+    Args:
+        machine_readable: One JSON object at the end, and nothing else on stdout.
+    """
+
+    def __init__(self, *, machine_readable: bool) -> None:
+        self._machine_readable = machine_readable
+        self._console = Console(stderr=machine_readable, highlight=False)
+        self._bars = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=24),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[figures]}"),
+            TimeElapsedColumn(),
+            console=self._console,
+            disable=machine_readable or not self._console.is_terminal,
+        )
+        self._tasks: dict[str, TaskID] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._bars.stop()
+
+    def read(self, found: ReadReport) -> None:
+        """Show what was read, and what is odd about it."""
+        if self._machine_readable:
+            return
+        self._console.print(f"[bold]{escape(found.file)}[/]: {found.rows} rows, {len(found.columns)} columns")
+        for oddity in found.oddities:
+            self._console.print(f"  [yellow]note[/] {escape(oddity)}")
+
+    def prepared(self, prepared: Prepared) -> None:
+        """Show the plan: what is predicted, from what, and with which network."""
+        if self._machine_readable:
+            return
+        problem = prepared.problem
+        left_out = f"; {problem.left_out} rows have none and are left out" if problem.left_out else ""
+        self._console.print(f"[bold]{problem.kind}[/]: {escape(problem.why)}{left_out}")
+        table = Table(
+            "column", "kind", "missing", "used as", box=None, header_style="dim", padding=(0, 2, 0, 0)
+        )
+        for note in prepared.plan.columns:
+            style = "" if note.is_used else "dim"
+            table.add_row(escape(note.name), note.kind, str(note.nulls), escape(note.reason), style=style)
+        self._console.print(table)
+        self._console.print(
+            f"{len(prepared.training)} rows to learn from, {len(prepared.validation)} held out, "
+            f"{prepared.recipe.width} features"
+        )
+        self._bars.start()
+
+    def epochs(self, name: str, moment: Moment) -> None:
+        """Move the bar of one model."""
+        if name not in self._tasks:
+            self._tasks[name] = self._bars.add_task(name, total=moment.epochs, figures="")
+        shown = {key: moment.figures[key] for key in ("loss", "validation_loss") if key in moment.figures}
+        text = "  ".join(f"{key.replace('_', ' ')} {value:.4f}" for key, value in shown.items())
+        self._bars.update(self._tasks[name], completed=moment.epoch, figures=text)
+
+    def done(self, trained: TrainedTable, out: Path, *, took_s: float) -> None:
+        """Show how good the model is, and how to serve it."""
+        if self._machine_readable:
+            sys.stdout.write(json.dumps(_plain(trained, out, took_s)) + "\n")
+            return
+        outcome = trained.trained.outcome
+        kept = "" if outcome.best_epoch is None else f", kept epoch {outcome.best_epoch + 1}"
+        self._console.print(f"\n[bold]{len(outcome.history)} epochs{kept}[/]")
+        self._figures(trained)
+        if trained.report.confusion is not None and len(trained.report.confusion) <= _MOST_CLASSES:
+            self._confusion(trained.prepared.problem.labels, trained.report.confusion)
+        for one in trained.comparisons:
+            colour = _VERDICTS[one.verdict]
+            self._console.print(f"[{colour}]The network is {escape(one.sentence)}.[/]", soft_wrap=True)
+        self._console.print(
+            f"\nwrote [bold]{escape(str(out))}[/] in {took_s:.1f} s · pulse serve {escape(str(out))}",
+            soft_wrap=True,
+        )
+
+    def _figures(self, trained: TrainedTable) -> None:
+        columns = {"network": trained.report} | {one.name: one.report for one in trained.baselines}
+        table = Table(
+            "held-out rows", *map(escape, columns), box=None, header_style="dim", padding=(0, 2, 0, 0)
+        )
+        said = [figures_of(report) for report in columns.values()]
+        for figure in said[0]:
+            table.add_row(figure, *(one.get(figure, "") for one in said))
+        self._console.print(table)
+
+    def _confusion(self, labels: tuple[str, ...], counts: list[list[float]]) -> None:
+        table = Table(
+            "is ↓  said →", *map(escape, labels), box=None, header_style="dim", padding=(0, 2, 0, 0)
+        )
+        for row, (label, line) in enumerate(zip(labels, counts, strict=True)):
+            cells = [
+                f"[green]{count:g}[/]" if row == column else f"[red]{count:g}[/]" if count else "[dim]0[/]"
+                for column, count in enumerate(line)
+            ]
+            table.add_row(escape(label), *cells)
+        self._console.print(table)
+
+
+def _plain(trained: TrainedTable, out: Path, took_s: float) -> dict[str, Any]:
+    """Return the result as plain values; NaN has no JSON form and becomes null."""
+    result = {
+        "out": str(out),
+        "task": trained.prepared.problem.kind,
+        "target": trained.prepared.problem.target,
+        "labels": trained.prepared.problem.labels,
+        "training_rows": len(trained.prepared.training),
+        "validation_rows": len(trained.prepared.validation),
+        "epochs": len(trained.trained.outcome.history),
+        "best_epoch": trained.trained.outcome.best_epoch,
+        "validation": trained.report,
+        "baselines": {one.name: one.report for one in trained.baselines},
+        "comparisons": [
+            {"baseline": one.name, "verdict": one.verdict, "sentence": one.sentence}
+            for one in trained.comparisons
+        ],
+        "took_s": round(took_s, 3),
+    }
+    return msgspec.json.decode(msgspec.json.encode(result))

@@ -1,0 +1,100 @@
+"""Writing what a training made: the folder that ``pulse serve`` takes, with a card and pictures."""
+
+__all__ = ("write_table_folder",)
+
+import hashlib
+import re
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from pulse_ai.bench import standalone
+from pulse_ai.hub import ModelFacts, write_model_folder
+from pulse_ai.tabular.card import model_card
+from pulse_ai.tabular.errors import TableError
+from pulse_ai.tabular.plots import plots_of
+from pulse_ai.tabular.training import TrainedTable
+from pulse_ai.train import flattened, network_to_onnx
+
+_LIBRARIES = ("pulse-ai", "jax", "flax", "optax", "polars", "numpy", "onnx")
+_READ_BYTES = 1 << 20
+
+
+def write_table_folder(
+    folder: Path, trained: TrainedTable, *, name: str = "", source: Path | None = None
+) -> None:
+    """Write a folder with the model, its card and its pictures.
+
+    Args:
+        folder: Made where it is not there. Files of an earlier training in it are replaced.
+        trained: The model.
+        name: Its name; empty: the folder's.
+        source: The file that it was trained on, for its name and SHA-256.
+
+    Raises:
+        TableError: The folder holds other things, or cannot be written.
+    """
+    name = name or re.sub(r"[^A-Za-z0-9._-]+", "-", folder.resolve().name).strip("-._") or "model"
+    prepared = trained.prepared
+    versions = {library: version(library) for library in _LIBRARIES}
+    data = {} if source is None else {"data": source.name, "SHA-256 of the data": _digest(source)}
+    facts = ModelFacts(
+        name=name,
+        task=prepared.problem.kind,
+        target=prepared.problem.target,
+        labels=prepared.problem.labels,
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        digests={} if source is None else {"data": data["SHA-256 of the data"]},
+        versions=versions,
+        offset=prepared.offset,
+        scale=prepared.scale,
+    )
+    plots = {f"{stem}.svg": standalone(svg) for stem, svg in plots_of(trained).items()}
+    card = model_card(trained, name=name, data=data, versions=versions, plots=list(plots))
+    _check_free(folder)
+    try:
+        write_model_folder(
+            folder,
+            facts,
+            recipe=prepared.recipe,
+            network=network_to_onnx(trained.trained.network, trained.trained.variables),
+            weights=flattened(trained.trained.variables),
+            metrics=_metrics(trained),
+        )
+        for file, svg in plots.items():
+            (folder / file).write_text(svg, "utf-8")
+        (folder / "README.md").write_text(card, "utf-8")
+    except OSError as error:
+        raise TableError(f"{folder} cannot be written: {error.strerror or error}") from error
+
+
+def _check_free(folder: Path) -> None:
+    if folder.exists() and not folder.is_dir():
+        raise TableError(f"{folder} is a file; choose another --out")
+    if folder.is_dir() and any(folder.iterdir()) and not (folder / "model.json").is_file():
+        raise TableError(f"{folder} holds other things than a trained model; choose another --out")
+
+
+def _digest(source: Path) -> str:
+    found = hashlib.sha256()
+    with source.open("rb") as file:
+        while chunk := file.read(_READ_BYTES):
+            found.update(chunk)
+    return found.hexdigest()
+
+
+def _metrics(trained: TrainedTable) -> dict[str, Any]:
+    """Return what ``metrics.json`` holds: the report, the baselines, the comparisons, the history."""
+    return {
+        "validation": msgspec.to_builtins(trained.report),
+        "baselines": {one.name: msgspec.to_builtins(one.report) for one in trained.baselines},
+        "comparisons": [
+            msgspec.to_builtins(one) | {"verdict": one.verdict, "sentence": one.sentence}
+            for one in trained.comparisons
+        ],
+        "history": [dict(row) for row in trained.trained.history],
+        "best_epoch": trained.trained.outcome.best_epoch,
+    }

@@ -1,0 +1,150 @@
+"""A table becomes a model that is measured on rows it has not seen, and a folder that serves."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+from numpy.typing import NDArray
+from tests.tabular.tables import flowers
+
+from pulse_ai.hub import ClassScores, TabularClassifier
+from pulse_ai.tabular import Prepared, TableError, TableSettings, TrainedTable, prepare, train_table
+
+
+def test_no_row_is_both_learned_from_and_measured_on(trained: TrainedTable) -> None:
+    prepared = trained.prepared
+    assert len(prepared.training) + len(prepared.validation) == 200
+    assert trained.report.rows == len(prepared.validation) == len(trained.predictions)
+
+
+def test_it_learns_what_there_is_to_learn(trained: TrainedTable) -> None:
+    assert trained.report.accuracy is not None
+    assert trained.report.accuracy > 0.85
+    always = trained.comparisons[0]
+    assert (always.name[:6], always.verdict) == ("always", "better")
+
+
+def test_the_recipe_is_fitted_on_the_training_rows_alone() -> None:
+    frame = flowers(100)
+    settings = TableSettings(stratify=False)
+    first = prepare(frame, "kind", settings)
+    held_out = first.validation.features
+    far = frame.with_columns(petal=pl.col("petal") * 1.0)
+    assert np.array_equal(prepare(far, "kind", settings).validation.features, held_out)
+    assert first.recipe.transform(frame).shape[0] == 100
+    means = first.training.features.mean(axis=0)
+    place = first.recipe.names.index("petal")
+    assert means[place] == pytest.approx(0.0, abs=1e-5)
+    assert held_out.mean(axis=0)[place] != pytest.approx(0.0, abs=1e-5)
+
+
+def test_the_same_seed_gives_the_same_model_and_another_seed_another() -> None:
+    table = flowers(60)
+
+    def weights(seed: int) -> NDArray[np.float32]:
+        made = train_table(table, "kind", TableSettings(hidden=(), epochs=2, seed=seed))
+        return np.asarray(made.trained.variables["params"]["dense_0"]["kernel"])
+
+    assert np.array_equal(weights(1), weights(1))
+    assert not np.array_equal(weights(1), weights(2))
+
+
+def test_a_regression_answers_in_the_unit_of_its_target(valued: TrainedTable) -> None:
+    prepared = valued.prepared
+    assert prepared.problem.kind == "regression"
+    assert prepared.offset == pytest.approx(float(prepared.training.targets.mean()))
+    assert 0.0 < float(np.mean(valued.predictions)) < 10.0
+    assert [one.name[:6] for one in valued.baselines] == ["always"]  # it is the linear model itself
+
+
+def test_whoever_watches_is_told_of_the_plan_and_of_each_model() -> None:
+    plans: list[Prepared] = []
+    seen: list[tuple[str, int]] = []
+    train_table(
+        flowers(60),
+        "kind",
+        TableSettings(hidden=(4,), epochs=2),
+        on_prepared=plans.append,
+        on_epochs=lambda name, moment: seen.append((name, moment.epoch)),
+    )
+    assert len(plans) == 1
+    assert {name for name, _ in seen} == {"network", "linear"}
+    assert max(epoch for _, epoch in seen) == 2
+
+
+def test_the_folder_answers_as_the_network_does(trained: TrainedTable, tmp_path: Path) -> None:
+    trained.save(tmp_path / "flowers")
+    served = TabularClassifier(str(tmp_path / "flowers"))
+    served.load()
+    rows = flowers(200).with_columns(pl.col("seen").cast(pl.String)).to_dicts()
+    answers = served.predict(rows)
+    network = trained.prepared.predictions(trained.trained, trained.prepared.recipe.transform(flowers(200)))
+    labels = trained.prepared.problem.labels
+    for answer, shares in zip(answers, network, strict=True):
+        assert isinstance(answer, ClassScores)
+        said = {one.label: one.score for one in answer.predictions}
+        assert [said[label] for label in labels] == pytest.approx(shares.tolist(), abs=1e-5)
+
+
+def test_the_folder_has_a_card_pictures_and_metrics(trained: TrainedTable, tmp_path: Path) -> None:
+    source = tmp_path / "flowers.csv"
+    flowers(200).write_csv(source)
+    trained.save(tmp_path / "out", name="blooms", source=source)
+    names = {file.name for file in (tmp_path / "out").iterdir()}
+    assert names == {
+        "README.md", "model.json", "recipe.json", "model.onnx", "weights.safetensors", "metrics.json",
+        "training.svg", "confusion.svg", "calibration.svg",
+    }  # fmt: skip
+    card = (tmp_path / "out" / "README.md").read_text("utf-8")
+    for part in (
+        "# blooms",
+        "flowers.csv",
+        "it counts the rows",
+        "jax",
+        "The network is better than",
+    ):
+        assert part in card
+    metrics = json.loads((tmp_path / "out" / "metrics.json").read_text())
+    assert metrics["validation"]["rows"] == trained.report.rows
+    assert len(metrics["history"]) == len(trained.trained.history)
+    facts = json.loads((tmp_path / "out" / "model.json").read_text())
+    assert facts["digests"]["data"] in card
+
+
+def test_a_folder_with_other_things_is_left_alone(trained: TrainedTable, tmp_path: Path) -> None:
+    (tmp_path / "thesis.txt").write_text("years of work")
+    with pytest.raises(TableError, match="holds other things than a trained model"):
+        trained.save(tmp_path)
+    with pytest.raises(TableError, match="is a file"):
+        trained.save(tmp_path / "thesis.txt")
+    assert [file.name for file in tmp_path.iterdir()] == ["thesis.txt"]
+
+
+def test_training_again_into_the_same_folder_replaces_it(trained: TrainedTable, tmp_path: Path) -> None:
+    trained.save(tmp_path / "out", name="first")
+    trained.save(tmp_path / "out", name="second")
+    assert json.loads((tmp_path / "out" / "model.json").read_text())["name"] == "second"
+
+
+@pytest.mark.parametrize(
+    ("given", "text"),
+    [
+        ({"validation": 0.0}, "between 0 and 1, got 0.0"),
+        ({"hidden": (0,)}, "at least 1"),
+        ({"epochs": 0}, "at least 1"),
+        ({"dropout": 1.0}, "below 1, got 1.0"),
+        ({"learning_rate": float("nan")}, "above 0 and finite, got nan"),
+        ({"seed": -1}, "between 0 and"),
+    ],
+)
+def test_a_setting_out_of_its_range_is_said(given: dict[str, object], text: str) -> None:
+    with pytest.raises(TableError, match=text):
+        TableSettings(**given)  # type: ignore[arg-type]
+
+
+def test_epochs_follow_from_the_rows_where_nobody_says_how_many() -> None:
+    assert TableSettings().most_epochs(300) == 200
+    assert TableSettings().most_epochs(1_000_000) == 10
+    assert TableSettings(epochs=7).most_epochs(1_000_000) == 7
