@@ -8,8 +8,10 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
+import msgspec
 import pytest
 import typer.main
+from benchmarks.native_faults import Seen
 
 from pulse_ai.cli.main import app
 from pulse_ai.core import RequestError, SchedulerSettings, WebSettings, WorkerSettings
@@ -167,8 +169,12 @@ def test_exit_codes_in_the_documents_are_those_of_the_command(pages: dict[str, s
 
 def test_the_costs_in_in_process_or_port_md_are_those_measured(root: Path, pages: dict[str, str]) -> None:
     results = root / "benchmarks" / "results" / "in-process-or-port.json"
-    measured = json.loads(results.read_text("utf-8"))["measured"]
+    taken = json.loads(results.read_text("utf-8"))
     section = _section(pages["docs/in-process-or-port.md"], "What it costs")
-    for function, ways in measured.items():
+    for function, ways in taken["measured"].items():
         shown = " | ".join(f"{way['median_us']:.2f}" for way in ways.values())
         assert f"| {function} | {shown} |" in section
+    section = _section(pages["docs/in-process-or-port.md"], "The same, seen happening")
+    for fault, ways in taken["faults"].items():
+        shown = " | ".join(msgspec.convert(seen, Seen).text() for seen in ways.values())
+        assert f"| {fault} | {shown} |" in section

@@ -2,6 +2,8 @@
 # scikit-learn has no types
 # pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false, reportUnknownLambdaType=false
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -204,3 +206,20 @@ def test_facts_that_do_not_fit_the_graph_are_a_failed_load(facts: str, says: str
     (tmp_path / "model.onnx").write_bytes(model.SerializeToString())
     with pytest.raises(LoadFailed, match=says):
         _open(tmp_path / "model.onnx")
+
+
+@pytest.mark.process
+def test_an_onnx_file_is_served_where_scikit_learn_is_not_installed(tmp_path: Path) -> None:
+    sklearn_to_onnx(LinearRegression().fit(X, Z), X, tmp_path / "model.onnx")
+    program = """
+import sys
+sys.modules |= dict.fromkeys(("sklearn", "skops", "skl2onnx", "joblib", "narwhals", "scipy"))  # cannot be imported
+from pulse_ai.hub import Estimator, Row
+task = Estimator("model.onnx")
+task.load()
+print(round(task.predict([Row([1.0, 1.0, 1.0])])[0].prediction, 3))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    assert float(done.stdout) == pytest.approx(6.0, abs=0.01)

@@ -1,0 +1,42 @@
+"""What docs/in-process-or-port.md says of crashes, hangs, leaks and kept locks is what happens."""
+
+import pytest
+from benchmarks.native_faults import FAULTS, WAYS, observe
+
+pytestmark = pytest.mark.process
+
+_LOST_LOCK_MS = 200  # of the 300 for which the lock is kept
+
+
+@pytest.mark.parametrize("way", ["direct", "thread"])
+def test_a_crash_in_the_process_ends_the_server(way: str) -> None:
+    assert observe(way, "crash").ended_by == "SIGSEGV"
+
+
+def test_a_crash_behind_the_port_ends_a_worker_that_is_replaced() -> None:
+    seen = observe("port", "crash")
+    assert not seen.ended_by
+    assert seen.answered_after
+
+
+def test_a_hang_is_for_ever_unless_it_is_behind_the_port() -> None:
+    assert observe("direct", "hang").stood_still
+    assert not observe("thread", "hang").answered_after  # every thread is lost
+    assert observe("port", "hang").answered_after
+
+
+def test_a_leak_behind_the_port_is_none_of_the_servers() -> None:
+    assert observe("direct", "leak").grew_mib > 50
+    assert observe("thread", "leak").grew_mib > 50
+    assert observe("port", "leak").grew_mib < 20
+
+
+def test_a_kept_lock_stops_the_server_in_a_thread_too_but_not_behind_the_port() -> None:
+    assert observe("direct", "keeps the lock").pause_ms > _LOST_LOCK_MS
+    assert observe("thread", "keeps the lock").pause_ms > _LOST_LOCK_MS
+    assert observe("thread", "gives up the lock").pause_ms < _LOST_LOCK_MS
+    assert observe("port", "keeps the lock").pause_ms < _LOST_LOCK_MS
+
+
+def test_the_benchmark_has_every_fault_in_every_way() -> None:
+    assert len(FAULTS) * len(WAYS) == 15
