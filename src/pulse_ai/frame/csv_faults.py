@@ -18,7 +18,7 @@ _BLOCK_BYTES = 1024 * 1024
 class ShortLines(NamedTuple):
     """Records with fewer fields than names: how many, and the first one's line."""
 
-    count: int
+    records: int
     first_line: int
 
 

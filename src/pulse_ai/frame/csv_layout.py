@@ -1,10 +1,11 @@
 """How a CSV file is laid out: encoding, separator, line ends and names, seen from its first 64 KiB."""
 
-__all__ = ("Layout", "decoded", "sniff_layout")
+__all__ = ("Layout", "bad_text", "decoded", "sniff_layout")
 
 import codecs
 import csv
 import io
+import itertools
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -62,11 +63,13 @@ def sniff_layout(path: Path, *, separator: str | None, encoding: str) -> Layout:
         raise ReadFailed("it is empty; the first line must name the columns", file=str(path))
     oddities = [f"decoded from {encoding}"] if encoding != "utf-8" else []
     line_end = "\n" if "\n" in text or "\r" not in text else "\r"
-    records_of_head = len(head) == _HEAD_BYTES
-    found = separator or _separator_of(text, whole=not records_of_head)
+    found = separator or _separator_of(text, whole=len(head) < _HEAD_BYTES)
     if separator is None and found != ",":
         oddities.append(f"the separator is {found!r}")
-    header = next(csv.reader(io.StringIO(text, newline=""), delimiter=found), [])
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=found)
+    header = next(iter(reader))
+    if not any(name.strip() for name in header):
+        raise ReadFailed("the first line is empty; it must name the columns", file=str(path), line=1)
     names, odd_names = _named(header)
     return Layout(encoding, found, line_end, names, (*oddities, *odd_names))
 
@@ -116,9 +119,8 @@ def _separator_of(text: str, *, whole: bool) -> str:
 
     def evenness(separator: str) -> float:
         try:
-            records = list(
-                _first(csv.reader(io.StringIO(text, newline=""), delimiter=separator), _SAMPLE_RECORDS)
-            )
+            reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
+            records = list(itertools.islice(reader, _SAMPLE_RECORDS))
         except csv.Error:
             return 0.0
         records = records if whole or len(records) < 2 else records[:-1]
@@ -128,15 +130,6 @@ def _separator_of(text: str, *, whole: bool) -> str:
 
     best = max(_SEPARATORS, key=lambda one: (round(evenness(one), 1), -_SEPARATORS.index(one)))
     return best if evenness(best) else ","
-
-
-def _first(records: object, count: int) -> list[list[str]]:
-    found: list[list[str]] = []
-    for record in records:  # type: ignore[attr-defined]
-        found.append(record)
-        if len(found) == count:
-            break
-    return found
 
 
 def _named(header: Sequence[str]) -> tuple[tuple[str, ...], list[str]]:

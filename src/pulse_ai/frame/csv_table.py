@@ -221,7 +221,7 @@ class CsvTable:
         short = short_lines(self.path, self.layout, most_rows=_CHECKED_ROWS)
         if short:
             self.oddities.append(
-                f"{short.count} lines have fewer than {frame.width} fields (the first is line "
+                f"{short.records} lines have fewer than {frame.width} fields (the first is line "
                 f"{short.first_line}); what they lack is null"
             )
         return kept

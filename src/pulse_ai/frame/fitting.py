@@ -251,6 +251,20 @@ def _hash_buckets(
     return FittedHashBuckets(names, step.buckets)
 
 
+def _text_length(
+    _step: TextLength, _table: Table, names: tuple[str, ...], _learned: Learned
+) -> FittedTextLength:
+    return FittedTextLength(names)
+
+
+def _drop(_step: Drop, _table: Table, names: tuple[str, ...], _learned: Learned) -> FittedDrop:
+    return FittedDrop(names)
+
+
+def _derive(step: Derive, _table: Table, _names: tuple[str, ...], _learned: Learned) -> FittedDerive:
+    return FittedDerive(step.name, step.formula)
+
+
 _FINISHERS: Mapping[type, Any] = {
     Impute: _impute,
     Standardise: _scale,
@@ -260,8 +274,8 @@ _FINISHERS: Mapping[type, Any] = {
     Ordinal: _ordinal,
     Bins: _bins,
     DateParts: _date_parts,
-    TextLength: lambda _step, _table, names, _learned: FittedTextLength(names),
+    TextLength: _text_length,
     HashBuckets: _hash_buckets,
-    Drop: lambda _step, _table, names, _learned: FittedDrop(names),
-    Derive: lambda step, _table, _names, _learned: FittedDerive(step.name, step.formula),
+    Drop: _drop,
+    Derive: _derive,
 }

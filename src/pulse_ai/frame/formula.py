@@ -204,12 +204,12 @@ def _fold(
     return apply(node.name, *(_fold(part, column, number, apply) for part in node.parts))
 
 
-_NUMPY: Mapping[str, Callable[..., Any]] = {
+_NUMPY: Mapping[str, Any] = {
     "add": np.add, "sub": np.subtract, "mul": np.multiply, "div": np.divide, "pow": np.power, "neg": np.negative,
     "abs": np.abs, "ceil": np.ceil, "exp": np.exp, "floor": np.floor, "log": np.log, "sqrt": np.sqrt,
     "min": np.minimum, "max": np.maximum, "lt": np.less, "le": np.less_equal, "gt": np.greater,
     "ge": np.greater_equal, "eq": np.equal, "ne": np.not_equal,
-    "and": lambda a, b: (a != 0) & (b != 0), "or": lambda a, b: (a != 0) | (b != 0), "not": lambda a: a == 0,
+    "and": np.logical_and, "or": np.logical_or, "not": np.logical_not,
 }  # fmt: skip
 _ONNX: Mapping[str, str] = {
     "add": "Add", "sub": "Sub", "mul": "Mul", "div": "Div", "pow": "Pow", "neg": "Neg", "abs": "Abs",
@@ -221,7 +221,7 @@ _FORGETS_NULLS = frozenset(("pow", "min", "max", "lt", "le", "gt", "ge", "eq", "
 _CONDITIONS = frozenset(("lt", "le", "gt", "ge", "eq"))
 
 
-def _in_numpy(name: str, *parts: Any) -> Any:
+def _in_numpy(name: str, *parts: Array) -> Array:
     match name, parts:
         case "is_null", (a,):
             return np.isnan(a).astype(np.float64)
@@ -230,11 +230,12 @@ def _in_numpy(name: str, *parts: Any) -> Any:
         case "if", (condition, a, b):
             return np.where(np.isnan(condition), np.nan, np.where(condition != 0, a, b))
         case _:
-            result = _NUMPY[name](*parts)
-    if name in _FORGETS_NULLS:
-        lost = np.isnan(parts[0]) | np.isnan(parts[-1])
-        result = np.where(lost, np.nan, result)
-    return result
+            result: Array = _NUMPY[name](*parts)
+    return np.where(_any_null(*parts), np.nan, result) if name in _FORGETS_NULLS else result
+
+
+def _any_null(*parts: Array) -> NDArray[np.bool_]:
+    return np.isnan(parts[0]) | np.isnan(parts[-1])
 
 
 def _in_onnx(graph: GraphWriter, name: str, *parts: str) -> str:

@@ -5,7 +5,7 @@ __all__ = ("Proposal", "propose_recipe")
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from pulse_ai.frame.columns import kind_of
+from pulse_ai.frame.columns import Kind, kind_of
 from pulse_ai.frame.errors import RecipeError
 from pulse_ai.frame.recipe import Recipe
 from pulse_ai.frame.steps import DateParts, Drop, Impute, OneHot, Part, Standardise, Step
@@ -17,6 +17,7 @@ _NAMELIKE_SHARE = 0.5  # a text with more different values than this share of it
 _LEAST_NAMELIKE = 20
 _MOST_CATEGORIES = 64
 _RARE_SHARE = 0.0005
+_MOST_GAPS = 4  # an id of a row is at most so many times the rows that a part of the table has
 _CLOCK: tuple[Part, ...] = ("weekday", "hour", "minute")
 
 
@@ -39,7 +40,8 @@ def propose_recipe(frame: "pl.DataFrame", *, without: Sequence[str] = ()) -> Pro
 
     Example:
         >>> import polars as pl
-        >>> frame = pl.DataFrame({"area": [50.0, None, 70.0], "town": ["Bern", "Thun", "Bern"], "land": ["CH"] * 3})
+        >>> columns = {"area": [50.0, None, 70.0], "town": ["Bern", "Thun", "Bern"], "land": ["CH"] * 3}
+        >>> frame = pl.DataFrame(columns)
         >>> recipe, reasons = propose_recipe(frame)
         >>> reasons["land"], recipe.fit(frame).names
         ('dropped: one value only', ('area', 'town=Bern', 'town=Thun', 'area is null'))
@@ -73,13 +75,21 @@ def _why_useless(series: "pl.Series") -> str:
     distinct = known.n_unique()
     if distinct == 1 and len(known) == len(series):
         return "one value only"
-    if len(known) < _LEAST_NAMELIKE:
-        return ""
+    return _why_namelike(known, kind, distinct) if len(known) >= _LEAST_NAMELIKE else ""
+
+
+def _why_namelike(known: "pl.Series", kind: Kind, distinct: int) -> str:
     if kind == "text" and distinct > _NAMELIKE_SHARE * len(known):
         return f"{distinct} different texts in {len(known)} rows name things rather than describe them"
-    if kind == "integer" and distinct == len(series) and bool((series.diff().drop_nulls() == 1).all()):
+    if kind == "integer" and distinct == len(known) and _counts_rows(known):
         return "it counts the rows"
     return ""
+
+
+def _counts_rows(known: "pl.Series") -> bool:
+    """Say whether whole numbers go up with the rows; a part of a table has gaps where the rest was."""
+    steps = known.diff().drop_nulls()
+    return bool((steps > 0).all()) and int(steps.sum()) < _MOST_GAPS * len(known)
 
 
 def _role(series: "pl.Series") -> tuple[str, str]:
@@ -125,7 +135,9 @@ def _varying_parts(series: "pl.Series") -> tuple[Part, ...]:
     """Return the parts of a time that differ between rows; its seconds where none does."""
     clock: tuple[Part, ...] = _CLOCK if kind_of(series.dtype) == "datetime" else ("weekday",)
     parts: tuple[Part, ...] = ("year", "month", "day", *clock)
-    chosen = tuple(part for part in parts if getattr(series.dt, part)().drop_nulls().n_unique() > 1)
+    chosen: tuple[Part, ...] = tuple(
+        part for part in parts if getattr(series.dt, part)().drop_nulls().n_unique() > 1
+    )
     return (*chosen, "seconds") if chosen else ("seconds",)
 
 

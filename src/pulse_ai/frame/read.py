@@ -173,7 +173,7 @@ def read_ipc(path: str | Path) -> Read:
     """
     import polars as pl
 
-    return _read(path, lambda: pl.read_ipc(path, memory_map=False))
+    return _read(path, lambda: pl.read_ipc(path))
 
 
 def read_query(query: str, connection: Any) -> Read:

@@ -6,7 +6,7 @@ The decision is a function from a column to a part for each row (``assign_*``); 
 __all__ = ("Fold", "folds", "split")
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -176,6 +176,7 @@ def _assign_by_time(column: "pl.Series", shares: NDArray[np.float64]) -> Parts:
         raise SplitError(
             f"column {column.name!r} has {column.null_count()} nulls; rows without a time cannot be cut"
         )
-    ranks: Any = column.rank("max").to_numpy()  # equal instants share the last one's rank, and so a part
-    edges = np.round(np.cumsum(shares)[:-1] * len(column))
-    return np.searchsorted(edges, ranks, side="left").astype(np.int64)
+    ranks = column.rank("max").to_numpy()  # equal instants share the last one's rank, and so a part
+    edges: NDArray[np.float64] = np.round(np.cumsum(shares)[:-1] * len(column))
+    parts: Parts = np.searchsorted(edges, ranks, side="left").astype(np.int64)
+    return parts
