@@ -8,6 +8,9 @@ Start reading at ``fitting.py``; then ``loop.py`` (who is told what), ``program.
 ``layers.py`` with ``modules.py`` (what a network is).
 """
 
+from pulse_ai.train.checkpoints import Checkpoints as Checkpoints
+from pulse_ai.train.checkpoints import load_checkpoint as load_checkpoint
+from pulse_ai.train.checkpoints import save_checkpoint as save_checkpoint
 from pulse_ai.train.errors import BadNetwork as BadNetwork
 from pulse_ai.train.errors import BadRows as BadRows
 from pulse_ai.train.errors import CheckpointError as CheckpointError
@@ -59,6 +62,10 @@ from pulse_ai.train.objectives import objective as objective
 from pulse_ai.train.optimisers import OPTIMISERS as OPTIMISERS
 from pulse_ai.train.optimisers import Optimiser as Optimiser
 from pulse_ai.train.optimisers import Schedule as Schedule
+from pulse_ai.train.picture import LayerLine as LayerLine
+from pulse_ai.train.picture import layer_lines as layer_lines
+from pulse_ai.train.picture import mermaid_of as mermaid_of
+from pulse_ai.train.picture import table_of as table_of
 from pulse_ai.train.place import Resume as Resume
 from pulse_ai.train.population import Candidate as Candidate
 from pulse_ai.train.population import fit_population as fit_population
@@ -70,6 +77,8 @@ from pulse_ai.train.rules import EarlyStopping as EarlyStopping
 from pulse_ai.train.rules import Plateau as Plateau
 from pulse_ai.train.run import Handler as Handler
 from pulse_ai.train.run import Outcome as Outcome
+from pulse_ai.train.stream import ArrayBlocks as ArrayBlocks
+from pulse_ai.train.stream import Stream as Stream
 from pulse_ai.train.weights import flattened as flattened
 from pulse_ai.train.weights import load_weights as load_weights
 from pulse_ai.train.weights import save_weights as save_weights

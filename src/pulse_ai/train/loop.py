@@ -18,6 +18,8 @@ from pulse_ai.train.program import Plan
 from pulse_ai.train.rows import Rows, on_device
 from pulse_ai.train.run import Attached, Handler, Outcome
 from pulse_ai.train.state import initial_state
+from pulse_ai.train.stream import Stream
+from pulse_ai.train.stream_run import StreamRun
 
 
 class Attachable(Protocol):
@@ -38,6 +40,7 @@ class Loop:
         seed: Decides everything that is random.
 
     Example:
+        >>> import numpy as np
         >>> from pulse_ai.train import Event, Loop, Optimiser, Plan, Rows, mlp, objective
         >>> plan = Plan(network=mlp(1, 1, hidden=()), objective=objective("regression"), batch_size=2)
         >>> x = np.array([[-1.0], [0.0], [1.0]], np.float32)
@@ -64,7 +67,7 @@ class Loop:
 
     def run(
         self,
-        training: Rows,
+        training: Rows | Stream,
         validation: Rows | None = None,
         *,
         epochs: int,
@@ -73,7 +76,7 @@ class Loop:
         """Train, and return what came of it.
 
         Args:
-            training: What is learnt from.
+            training: What is learnt from: rows in memory, or a stream of blocks.
             validation: What is measured on after each epoch; rules may need it.
             epochs: How many epochs the run has in all, those before a resume included.
             resume: Where to go on; None: at the beginning.
@@ -85,10 +88,12 @@ class Loop:
         """
         self._require_figures(has_validation=validation is not None)
         plan = self.plan
-        rows = on_device(training, plan.network, plan.objective)
         checked = None if validation is None else on_device(validation, plan.network, plan.objective)
-        start = resume or self.beginning()
-        return MemoryRun(plan, tuple(self._handlers), (rows, checked), epochs, start).to_the_end()
+        start, handlers = resume or self.beginning(), tuple(self._handlers)
+        if isinstance(training, Rows):
+            rows = on_device(training, plan.network, plan.objective)
+            return MemoryRun(plan, handlers, (rows, checked), epochs, start).to_the_end()
+        return StreamRun(plan, handlers, (training, checked), epochs, start).to_the_end()
 
     def beginning(self) -> Resume:
         """Return where a run begins that resumes nothing."""

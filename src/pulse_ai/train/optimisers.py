@@ -15,14 +15,14 @@ import optax
 
 from pulse_ai.train.errors import BadNetwork
 
-# In each of these the learning rate is the last factor; adafactor, lbfgs and others are not of that kind.
+# In each of these every number is treated alike, and the learning rate is the last factor: they work on all
+# parameters as one vector. Adafactor, lamb, lbfgs and others are not of that kind.
 OPTIMISERS: tuple[str, ...] = (
     "adabelief",
     "adagrad",
     "adam",
     "adamax",
     "adamw",
-    "lamb",
     "lion",
     "nadam",
     "noisy_sgd",

@@ -28,13 +28,12 @@ __all__ = (
 
 from dataclasses import dataclass
 from functools import cache, partial
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, cast
 
 import jax
 import jax.numpy as jnp
-import optax
 
-from pulse_ai.train.network import Network
+from pulse_ai.train.network import Network, flat, unflat
 from pulse_ai.train.objectives import Objective
 from pulse_ai.train.optimisers import ADAM, Optimiser, build
 from pulse_ai.train.rows import Loaded
@@ -43,6 +42,7 @@ from pulse_ai.train.state import State
 
 SPAN = 128  # most epochs in one call: the length of the table of figures
 _EVALUATION_ROWS = 1024
+_LEAST_WEIGHT = 1e-30  # a batch whose rows all weigh 0 has a gradient of 0, and 0 / 0 is no step
 _ORDER, _DROPOUT = 0, 1
 
 
@@ -163,11 +163,7 @@ def finished(
         memory, state, stops = rule.after_epoch(memory, figures, state)  # noqa: PLW2901
         after.append(memory)
         stop |= stops
-    return state, tuple(after), jnp.stack(list(figures.values())), stop, _all_finite(state.parameters)
-
-
-def _all_finite(tree: Any) -> Any:
-    return jnp.stack([jnp.all(jnp.isfinite(leaf)) for leaf in jax.tree.leaves(tree)]).all()
+    return state, tuple(after), jnp.stack(list(figures.values())), stop, jnp.isfinite(state.parameters).all()
 
 
 def steps_of(plan: Plan, training: Loaded) -> int:
@@ -205,7 +201,7 @@ def _key(state: State, purpose: int, *numbers: Any) -> Any:
     return key
 
 
-def step(plan: Plan, state: State, batch: Loaded, steps: int) -> State:
+def step(plan: Plan, state: State, batch: Loaded, steps: Any) -> State:
     """Return the state after one batch; ``steps`` is how many an epoch has."""
     weight = jnp.sum(batch.weights)
     (total, statistics), gradient = weighted_gradient(plan, state, batch)
@@ -229,30 +225,30 @@ def weighted_gradient(plan: Plan, state: State, batch: Loaded) -> tuple[tuple[An
         outputs, statistics = plan.network.forward(variables, batch.features, batch.weights > 0, key)
         return jnp.sum(batch.weights * jax.vmap(plan.objective.loss)(outputs, batch.targets)), statistics
 
-    return jax.value_and_grad(loss, has_aux=True)(state.parameters)
+    found, gradient = jax.value_and_grad(loss, has_aux=True)(unflat(plan.network, state.parameters))
+    return found, flat(gradient)
 
 
-def _learnt(plan: Plan, state: State, gradient: Any, weight: Any, steps: int) -> State:
+def _learnt(plan: Plan, state: State, gradient: Any, weight: Any, steps: Any) -> State:
     """Return the state after an update, or with the gradient added to those that wait for one."""
     if plan.accumulate == 1:
         return _updated(plan, state, gradient, weight)
-    gradient = jax.tree.map(jnp.add, state.gradient, gradient)
+    gradient = state.gradient + gradient
     weight = state.gradient_weight + weight
     due = (state.step % plan.accumulate == 0) | (state.step == steps)
 
     def update() -> State:
-        nothing = jax.tree.map(jnp.zeros_like, gradient)
         after = _updated(plan, state, gradient, weight)
-        return after._replace(gradient=nothing, gradient_weight=jnp.float32(0.0))
+        return after._replace(gradient=jnp.zeros_like(gradient), gradient_weight=jnp.float32(0.0))
 
     return jax.lax.cond(due, update, lambda: state._replace(gradient=gradient, gradient_weight=weight))
 
 
 def _updated(plan: Plan, state: State, gradient: Any, weight: Any) -> State:
-    scaled = jax.tree.map(lambda part: part / jnp.maximum(weight, 1e-30), gradient)
-    changes, optimiser = build(plan.optimiser).update(scaled, state.optimiser, state.parameters)
-    changes = jax.tree.map(lambda change: change * state.learning_rate, changes)
-    return state._replace(parameters=optax.apply_updates(state.parameters, changes), optimiser=optimiser)
+    mean = gradient / jnp.maximum(weight, _LEAST_WEIGHT)
+    changes, optimiser = build(plan.optimiser).update(mean, state.optimiser, state.parameters)
+    parameters = state.parameters + state.learning_rate * cast("Any", changes)
+    return state._replace(parameters=parameters, optimiser=optimiser)
 
 
 def evaluated(plan: Plan, state: State, rows: Loaded) -> tuple[Any, Any]:
@@ -260,7 +256,7 @@ def evaluated(plan: Plan, state: State, rows: Loaded) -> tuple[Any, Any]:
     count = rows.features.shape[0]
     size = min(count, _EVALUATION_ROWS)
     blocks = -(-count // size)
-    variables = {"params": state.parameters, "batch_stats": state.statistics}
+    variables = {"params": unflat(plan.network, state.parameters), "batch_stats": state.statistics}
 
     def filled(one: Any) -> Any:
         missing = blocks * size - count

@@ -73,9 +73,7 @@ class EarlyStopping:
             score < memory.score - self.least if self.mode == "min" else score > memory.score + self.least
         )
         now = Best(score, state.epoch - 1, jnp.int32(0), state.parameters, state.statistics)
-        kept = jax.tree.map(
-            lambda new, old: jnp.where(better, new, old), now, memory._replace(waited=memory.waited + 1)
-        )
+        kept = jax.lax.cond(better, lambda: now, lambda: memory._replace(waited=memory.waited + 1))
         stop = jnp.bool_(False) if self.patience is None else kept.waited >= self.patience  # noqa: FBT003
         return kept, state, stop
 

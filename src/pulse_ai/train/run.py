@@ -3,7 +3,7 @@
 How it goes on is in ``memory_run.py`` for rows in memory, and in ``stream_run.py`` for rows that come in blocks.
 """
 
-__all__ = ("CALL_S", "Attached", "Handler", "Outcome", "Run", "best_of", "outcome_of")
+__all__ = ("CALL_S", "Attached", "Handler", "Outcome", "Run", "best_of", "outcome_of", "variables_of")
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -15,11 +15,12 @@ import numpy as np
 from pulse_ai.train.errors import NotFinite
 from pulse_ai.train.events import Event, Filter, Moment, Order
 from pulse_ai.train.history import History
-from pulse_ai.train.network import Network, Variables
+from pulse_ai.train.network import Network, Variables, unflat
 from pulse_ai.train.place import Resume
 from pulse_ai.train.program import Plan
 from pulse_ai.train.rows import Loaded
 from pulse_ai.train.rules import Best
+from pulse_ai.train.state import State
 
 Handler = Callable[[Moment], Order | None]
 Attached = tuple[Event, Handler, Filter]
@@ -54,13 +55,20 @@ def best_of(memories: tuple[Any, ...]) -> Best | None:
     return next((one for one in memories if isinstance(one, Best) and int(one.epoch) >= 0), None)
 
 
+def variables_of(network: Network, source: Best | State) -> Variables:
+    """Return the weights of a state, or of the best epoch, as NumPy arrays."""
+    return jax.device_get(
+        {"params": unflat(network, np.asarray(source.parameters)), "batch_stats": source.statistics}
+    )
+
+
 def outcome_of(network: Network, end: Resume, stopped: str) -> Outcome:
     """Return the outcome of a run that ends here."""
     best = best_of(end.memories)
     source = best or end.state
     return Outcome(
         network=network,
-        variables=jax.device_get({"params": source.parameters, "batch_stats": source.statistics}),
+        variables=variables_of(network, source),
         history=end.history,
         best_epoch=int(best.epoch) if best else None,
         end=end,

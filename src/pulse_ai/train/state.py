@@ -4,12 +4,10 @@ __all__ = ("State", "initial_state")
 
 from typing import Any, NamedTuple
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 
 from pulse_ai.numerics import keys
-from pulse_ai.train.network import Network
+from pulse_ai.train.network import Network, flat
 from pulse_ai.train.optimisers import Optimiser, build
 
 
@@ -17,10 +15,10 @@ class State(NamedTuple):
     """Where a run is. A tree of arrays; ``checkpoint.py`` writes it, and a run resumes from it bit for bit.
 
     Attributes:
-        parameters: What is learnt.
+        parameters: What is learnt: float32, all layers in one vector; ``network.unflat`` gives the tree.
         statistics: The running means of batch norm.
         optimiser: Optax's state.
-        gradient: The sum of the rows' gradients since the last update; ``()`` where every step updates.
+        gradient: The sum of the rows' gradients since the last update; of size 0 where every step updates.
         gradient_weight: The weight of those rows.
         key: uint32[2]; the key of an epoch or a step is derived from it by number, so it never changes.
         learning_rate: The rate before the schedule's share.
@@ -56,12 +54,12 @@ def initial_state(
         accumulate: How many batches make one update.
     """
     weights = network.init(seed)
-    parameters = weights["params"]
+    parameters = np.asarray(flat(weights["params"]))
     return State(
         parameters=parameters,
         statistics=weights["batch_stats"],
         optimiser=build(optimiser).init(parameters),
-        gradient=jax.tree.map(jnp.zeros_like, parameters) if accumulate > 1 else (),
+        gradient=np.zeros(len(parameters) if accumulate > 1 else 0, np.float32),
         gradient_weight=np.float32(0.0),
         key=keys.fold_in(keys.key(seed), 1),
         learning_rate=np.float32(learning_rate),

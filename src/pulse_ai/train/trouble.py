@@ -14,15 +14,18 @@ import jax.numpy as jnp
 import numpy as np
 
 from pulse_ai.train.errors import NotFinite
+from pulse_ai.train.network import unflat, variable_shapes
 from pulse_ai.train.program import Plan, ordered, step, steps_of, weighted_gradient
 from pulse_ai.train.rows import Loaded
 from pulse_ai.train.state import State
+from pulse_ai.train.weights import paths_of
 
 
 def find_trouble(plan: Plan, state: State, training: Loaded) -> NotFinite:
     """Return what is not finite first in the epoch that begins, or goes on, at a state."""
     first, flags = int(state.step), np.asarray(_watched(plan)(state, training))
-    names = ["", *_paths(state.parameters), *_paths(state.parameters)]
+    paths = paths_of(variable_shapes(plan.network)["params"])
+    names = ["", *paths, *paths]
     leaves = (len(names) - 1) // 2
     for number in range(first, len(flags)):
         bad = np.flatnonzero(~flags[number])
@@ -30,11 +33,6 @@ def find_trouble(plan: Plan, state: State, training: Loaded) -> NotFinite:
             what = "loss" if bad[0] == 0 else "gradient" if bad[0] <= leaves else "parameter"
             return NotFinite(epoch=int(state.epoch), step=number, what=what, where=names[bad[0]])
     return NotFinite(epoch=int(state.epoch), step=len(flags) - 1, what="loss")
-
-
-def _paths(tree: Any) -> list[str]:
-    found, _ = jax.tree_util.tree_flatten_with_path(tree)
-    return ["/".join(str(key.key) for key in path) for path, _ in found]
 
 
 @cache
@@ -48,7 +46,8 @@ def _watched(plan: Plan) -> Any:
         def look(state: State, batch: Loaded) -> tuple[State, Any]:
             (total, _), gradient = weighted_gradient(plan, state, batch)
             after = step(plan, state, batch, steps)
-            leaves = jax.tree.leaves((total, gradient, after.parameters))
+            trees = (total, unflat(plan.network, gradient), unflat(plan.network, after.parameters))
+            leaves = jax.tree.leaves(trees)
             return after, jnp.stack([jnp.all(jnp.isfinite(leaf)) for leaf in leaves])
 
         def body(state: State, numbered: tuple[Any, Loaded]) -> tuple[State, Any]:

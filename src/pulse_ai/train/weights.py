@@ -1,6 +1,14 @@
 """Trees of arrays in safetensors files: weights, and the arrays of a checkpoint. Never pickle."""
 
-__all__ = ("flattened", "load_weights", "read_tree", "save_weights", "unflattened", "write_atomically")
+__all__ = (
+    "flattened",
+    "load_weights",
+    "paths_of",
+    "read_tree",
+    "save_weights",
+    "unflattened",
+    "write_atomically",
+)
 
 import contextlib
 import os
@@ -13,7 +21,7 @@ import jax
 import numpy as np
 
 from pulse_ai.train.errors import CheckpointError
-from pulse_ai.train.network import Network, Variables, init_program
+from pulse_ai.train.network import Network, Variables, variable_shapes
 
 Array = np.ndarray[Any, Any]
 _FORMAT = "pulse-weights"
@@ -56,19 +64,19 @@ def load_weights(path: str | Path, network: Network | None = None) -> tuple[Netw
         raise CheckpointError(
             f"{path} is for another network: it has {found.layers}, wanted {network.layers}"
         )
-    wanted = jax.eval_shape(init_program(found), np.zeros(2, np.uint32))
-    return found, unflattened(wanted, arrays, path)
+    return found, unflattened(variable_shapes(found), arrays, path)
 
 
 def flattened(tree: Any) -> dict[str, Array]:
     """Return the arrays of a tree by their paths: ``params/dense_0/kernel``."""
+    leaves = jax.tree.leaves(tree)
+    return {name: np.ascontiguousarray(leaf) for name, leaf in zip(paths_of(tree), leaves, strict=True)}
+
+
+def paths_of(tree: Any) -> list[str]:
+    """Return the path of each leaf, its parts joined by slashes."""
     leaves, _ = jax.tree_util.tree_flatten_with_path(tree)
-    return {path_of(path): np.ascontiguousarray(leaf) for path, leaf in leaves}
-
-
-def path_of(path: tuple[Any, ...]) -> str:
-    """Return the path of a leaf as one word, its parts joined by slashes."""
-    return "/".join(jax.tree_util.keystr((part,), simple=True) for part in path)
+    return [jax.tree_util.keystr(path, simple=True, separator="/") for path, _ in leaves]
 
 
 def unflattened(wanted: Any, arrays: Mapping[str, Array], source: Any) -> Any:
@@ -82,20 +90,20 @@ def unflattened(wanted: Any, arrays: Mapping[str, Array], source: Any) -> Any:
     Raises:
         CheckpointError: An array is missing, is too much, or has another shape or dtype.
     """
-    leaves, structure = jax.tree_util.tree_flatten_with_path(wanted)
-    names = [path_of(path) for path, _ in leaves]
+    leaves, structure = jax.tree.flatten(wanted)
+    names = paths_of(wanted)
     if set(names) != set(arrays):
         different = sorted(set(names) ^ set(arrays))
         raise CheckpointError(
             f"{source} is not of this network or run: {len(different)} arrays differ: {different[:5]}"
         )
-    for name, (_, leaf) in zip(names, leaves, strict=True):
+    for name, leaf in zip(names, leaves, strict=True):
         given = arrays[name]
         if tuple(leaf.shape) != given.shape or np.dtype(leaf.dtype) != given.dtype:
             raise CheckpointError(
                 f"{source}: {name} is {given.dtype}{given.shape}, wanted {leaf.dtype}{tuple(leaf.shape)}"
             )
-    return jax.tree_util.tree_unflatten(structure, [arrays[name] for name in names])
+    return jax.tree.unflatten(structure, [arrays[name] for name in names])
 
 
 def read_tree(path: Path) -> tuple[dict[str, Array], dict[str, str]]:
