@@ -160,6 +160,24 @@ def test_the_text_and_the_page_hold_every_verdict():
     assert not re.search(r"<script|https?://(?!www\.w3\.org/2000/svg)", page)
 
 
+def test_a_worker_that_never_comes_back_is_said_in_words():
+    report = made.report(died=made.trace(seen=(made.gauges(3.1, 1),)))
+    assert any(judged.text.endswith("ready again not each time") for judged in report.verdicts)
+
+
+def test_a_slow_trace_is_drawn_in_points_that_hold_enough_requests():
+    died = made.trace((200, 30, 0.05))
+    quick, slow = (msgspec.structs.replace(died, rate=rate) for rate in (1000.0, 5.0))
+    assert "Answers in each 100 ms" in to_html(made.report(died=quick))
+    assert "Answers in each 4000 ms" in to_html(made.report(died=slow))
+
+
+def test_a_busy_machine_is_told_first():
+    page = to_html(msgspec.structs.replace(made.report(), load_before=99.0))
+    assert page.index("the machine was not quiet") < page.index("<section>")
+    assert "the machine was not quiet" not in to_html(made.report())
+
+
 def test_a_report_survives_json():
     report = made.report()
     assert msgspec.json.decode(msgspec.json.encode(report), type=ProofReport) == report
@@ -226,6 +244,7 @@ def test_a_proof_of_a_tiny_task_is_carried_out_and_written(tmp_path: Path, monke
     assert [point.share for point in report.batched.points] == pytest.approx([0.5, 3.0])
     assert report.batched.points[1].count(429) > 0
     assert len(report.trace.kills_at_s) == 1
+    assert report.trace.gauges[0].ready == 2  # the trace begins with all workers there
     assert any(gauges.ready < 2 for gauges in report.trace.gauges)
     sections = [point.section for side in (report.single, report.batched) for point in side.points]
     assert [s.unanswered for s in (*sections, report.trace.section)] == [0] * 5

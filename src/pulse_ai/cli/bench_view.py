@@ -126,6 +126,8 @@ def draw_proof(console: Console, report: ProofReport) -> None:
         console.print(_table(proof_tables.STEP_HEAD[:-1], rows))
     for note in proof_text.notes(report):
         console.print(note, style="dim")
+    for warning in proof_text.warnings(report):
+        console.print(warning, style="yellow")
     for judged in report.verdicts:
         console.print("[green]yes[/]" if judged.holds else "[red]no[/] ", escape(judged.text))
 
@@ -181,7 +183,7 @@ def _change_rows(changes: Changes) -> list[list[str]]:
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 0, 0, 1))
     for index, name in enumerate(head):
         table.add_column(name, justify="right" if index else "left", no_wrap=True)
     for row in rows:

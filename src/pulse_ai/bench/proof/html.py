@@ -3,16 +3,19 @@
 __all__ = ("to_html",)
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from statistics import median
 
 from pulse_ai.bench.charts import Axis, Bar, Mark, Series, bar_chart, line_chart
+from pulse_ai.bench.load.report import Window
 from pulse_ai.bench.page import facts, page, paragraph, section, table, verdict
 from pulse_ai.bench.proof.report import Point, ProofReport, Side, Trace
 from pulse_ai.bench.proof.tables import FACT_HEAD, STEP_HEAD, fact_rows, step_rows
-from pulse_ai.bench.proof.text import notes
+from pulse_ai.bench.proof.text import notes, warnings
 from pulse_ai.bench.text import per_second
 
 _OFFERED = Axis("offered, requests a second", log=True)
+_LEAST_DRAWN = 20  # requests in a point of the trace: fewer are mostly chance
 
 Pick = Callable[[Point], float]
 
@@ -22,6 +25,7 @@ def to_html(report: ProofReport) -> str:
     held = sum(judged.holds for judged in report.verdicts)
     parts = [
         paragraph(f"{report.title}. {held} of {len(report.verdicts)} claims hold on this machine."),
+        *map(paragraph, warnings(report)),
         *(verdict(judged.text, holds=judged.holds) for judged in report.verdicts),
         section("What batching is worth", _batching(report)),
         section("What overload does", _overload(report)),
@@ -108,16 +112,20 @@ def _p99(point: Point) -> float:
 def _death(trace: Trace) -> list[str]:
     marks = [Mark("x", at_s, "SIGKILL") for at_s in trace.kills_at_s]
     seconds = Axis("seconds")
+    spans, span_s = _spans(trace)
     came = [
-        Series("answers 200", [(w.at_s, w.came) for w in trace.windows]),
-        Series("not 200, by when due", [(w.at_s, w.refused + w.errors) for w in trace.windows]),
+        Series("answers 200", [(span[0].at_s, sum(w.came for w in span)) for span in spans]),
+        Series(
+            "not 200, by when due",
+            [(span[0].at_s, sum(w.refused + w.errors for w in span)) for span in spans],
+        ),
     ]
-    slowest = [
-        Series("slowest", [(w.at_s, math.nan if w.max_s is None else w.max_s * 1e3) for w in trace.windows]),
-        Series("p50", [(w.at_s, math.nan if w.p50_s is None else w.p50_s * 1e3) for w in trace.windows]),
+    times = [
+        Series("slowest", [(span[0].at_s, _of(max, [w.max_s for w in span])) for span in spans]),
+        Series("typical", [(span[0].at_s, _of(median, [w.p50_s for w in span])) for span in spans]),
     ]
-    workers = [Series("workers ready", [(g.at_s, g.ready) for g in trace.gauges])]
-    width_ms = f"{trace.window_s * 1e3:g} ms"
+    workers = [Series("workers ready", list(_stairs([(g.at_s, g.ready) for g in trace.gauges])))]
+    width_ms = f"{span_s * 1e3:g} ms"
     return [
         paragraph(
             f"{trace.workers} workers at {per_second(trace.rate)}; one of them is killed with SIGKILL, "
@@ -126,15 +134,38 @@ def _death(trace: Trace) -> list[str]:
         ),
         line_chart(f"Answers in each {width_ms}", came, x=seconds, y=Axis(f"in {width_ms}"), marks=marks),
         line_chart(
-            "Latency by the instant it was due", slowest, x=seconds, y=Axis("ms", log=True), marks=marks
+            "Latency by the instant it was due", times, x=seconds, y=Axis("ms", log=True), marks=marks
         ),
         line_chart("Workers that can serve", workers, x=seconds, y=Axis("workers"), marks=marks),
     ]
 
 
+def _spans(trace: Trace) -> tuple[list[Sequence[Window]], float]:
+    """Return the windows in groups that hold enough requests to draw, and how long each is, in seconds."""
+    many = max(1, math.ceil(_LEAST_DRAWN / (trace.rate * trace.window_s)))
+    starts = range(0, len(trace.windows), many)
+    return [trace.windows[start : start + many] for start in starts], many * trace.window_s
+
+
+def _of(pick: Callable[[Sequence[float]], float], seconds: Sequence[float | None]) -> float:
+    """Return one of the times in milliseconds; NaN, which breaks the line, where there are none."""
+    known = [one for one in seconds if one is not None]
+    return pick(known) * 1e3 if known else math.nan
+
+
+def _stairs(points: Sequence[tuple[float, float]]) -> Iterator[tuple[float, float]]:
+    """Yield points between which the value stays what it was until the next one."""
+    before = math.nan
+    for at, value in points:
+        if not math.isnan(before):
+            yield at, before
+        yield at, value
+        before = value
+
+
 def _steps(report: ProofReport) -> list[str]:
     return [
-        table(FACT_HEAD, fact_rows(report)),
+        table(FACT_HEAD[:-1], [row[:-1] for row in fact_rows(report)]),  # the commands are below
         *(
             part
             for side in (report.batched, report.single)
@@ -150,6 +181,7 @@ def _how(report: ProofReport) -> list[str]:
             {
                 "command": report.command,
                 "started": report.started,
+                **{f"batch size {side.batch_size}": side.command for side in (report.single, report.batched)},
                 **report.plan,
                 "machine": report.machine.line(),
                 "load average before": f"{report.load_before:.1f}",

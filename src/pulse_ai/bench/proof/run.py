@@ -190,6 +190,7 @@ async def _trace(plan: ProofPlan, capacity_per_s: float, tell: Tell) -> Trace:
     arguments = _arguments(plan, batch_size=plan.batch_size, workers=_WORKERS)
     async with open_service(*arguments) as service:
         await _try_one(service, plan)
+        await service.wait_workers(_WORKERS)
         report = await _load(service, plan, load, limit_ms=plan.deadline_s * 1e3, watch=watch)
     if report.total is None:
         raise ServiceFailed("the trace was stopped before it began")

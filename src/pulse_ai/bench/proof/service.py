@@ -22,6 +22,7 @@ from pulse_ai.bench.proof.report import Gauges
 _START_S = 300.0  # a checkpoint may be converted first
 _STOP_S = 15.0
 _ASK_S = 30.0
+_LOOK_S = 0.05
 _PULSE = (sys.executable, "-c", "from pulse_ai.cli import main; main()")
 _GAUGE = re.compile(
     r"^pulse_(queue_items|running_items|workers_ready|lost_requests_total)\{[^}]*\} (\S+)$", re.MULTILINE
@@ -105,6 +106,19 @@ class Service:
         """Return what ``/metrics`` says now; ``at_s`` is the instant that is written on it."""
         answer = await self.ask("/metrics")
         return read_gauges(answer.body.decode(), at_s=at_s)
+
+    async def wait_workers(self, count: int) -> None:
+        """Wait until so many workers are loaded: the service is ready with the first one.
+
+        Raises:
+            ServiceFailed: They were not, in time.
+        """
+        try:
+            async with asyncio.timeout(_START_S):
+                while (await self.gauges(0.0)).ready < count:  # noqa: ASYNC110 - another process's metrics
+                    await asyncio.sleep(_LOOK_S)
+        except TimeoutError as error:
+            raise ServiceFailed(f"{count} workers were not ready in {_START_S:g} s") from error
 
     async def stop(self) -> None:
         """Ask it to end, and wait; kill it where it takes too long."""

@@ -131,9 +131,9 @@ def _death(trace: Trace) -> Iterator[Judged]:
         killed > 0 and share >= _KILLED,
     )
     back_s = _back_s(trace)
+    after = "not each time" if back_s is None else f"after at most {duration(back_s)}"
     yield Judged(
-        f"the killed worker comes back: all {trace.workers} were ready again after at most {duration(back_s)}",
-        back_s is not None,
+        f"the killed worker comes back: all {trace.workers} were ready again {after}", back_s is not None
     )
 
 
