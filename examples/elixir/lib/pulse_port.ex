@@ -55,7 +55,7 @@ defmodule PulsePort do
   After `timeout_ms` the caller gets `{:error, :timeout}`. Python is not told; its late answer is dropped, and
   until it comes the request counts as in flight, because Python still works on it.
   """
-  @spec infer(GenServer.server(), term, timeout) :: {:ok, term} | {:error, error}
+  @spec infer(GenServer.server(), term, pos_integer) :: {:ok, term} | {:error, error}
   def infer(server, payload, timeout_ms \\ @timeout_ms) do
     ref = make_ref()
     # Encoded here and not in the GenServer, so that callers do this work side by side.

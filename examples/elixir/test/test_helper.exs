@@ -1,4 +1,5 @@
-ExUnit.start(capture_log: true)
+# Generous: the machine may be busy, and a test that passes does not wait for it.
+ExUnit.start(capture_log: true, assert_receive_timeout: 30_000)
 
 defmodule Python do
   @moduledoc "Python processes for tests: where `pulse` is, and whether a process is still there."
@@ -8,6 +9,9 @@ defmodule Python do
     [target: "#{__DIR__}/tasks.py:#{name}", command: [System.get_env("PULSE", "pulse"), "port"]] ++
       options
   end
+
+  @doc "Asks with all the time in the world."
+  def ask(server, payload), do: PulsePort.infer(server, payload, 30_000)
 
   @doc "Sends SIGKILL."
   def kill(os_pid), do: System.cmd("kill", ["-KILL", "#{os_pid}"], stderr_to_stdout: true)
@@ -31,7 +35,7 @@ defmodule Python do
 
   @doc "Waits until a model is loaded."
   def ready(server) do
-    {:ok, _} = PulsePort.infer(server, 0, 30_000)
+    {:ok, _} = ask(server, 0)
     server
   end
 end

@@ -33,7 +33,7 @@ defmodule PulsePort.Pool do
   end
 
   @doc "Predicts one payload on a member that is loaded, and on another one if that member dies."
-  @spec infer(atom, term, timeout) :: {:ok, term} | {:error, PulsePort.error()}
+  @spec infer(atom, term, pos_integer) :: {:ok, term} | {:error, PulsePort.error()}
   def infer(pool, payload, timeout_ms \\ @timeout_ms) do
     infer_until(pool, payload, now() + timeout_ms, 0)
   end
@@ -93,7 +93,7 @@ defmodule PulsePort.Pool do
 
   # A member that is busy is no reason to refuse while another one is not.
   defp infer_on([member | others], payload, deadline) do
-    case PulsePort.infer(member, payload, max(deadline - now(), 0)) do
+    case PulsePort.infer(member, payload, max(deadline - now(), 1)) do
       {:error, :busy} when others != [] -> infer_on(others, payload, deadline)
       answer -> answer
     end
