@@ -1,15 +1,17 @@
 """What a foreign parent and ``pulse port`` say to each other; no process here."""
 
 import re
+import sys
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pulse_ai.core import BadFrame, FrameTooLarge
-from pulse_ai.port import ENVELOPES, Atom, ForeignConnection, decode_value, encode_value
+from pulse_ai.core import BadFrame, FrameTooLarge, TargetError, TaskSpec
+from pulse_ai.port import ENVELOPES, Atom, ForeignConnection, decode_value, encode_value, serve_foreign, terms
 from pulse_ai.port.envelopes import ForeignRequest
+from pulse_ai.port.foreign import ForeignWire
 from pulse_ai.port.terms import decode_term, encode_term
 
 MAGIC_PAIR = b"\x83h\x02"
@@ -147,3 +149,12 @@ def test_the_text_of_an_error_is_cut_where_it_does_not_fit(codec: str, text: str
     frame = speaks.error(encode(b"\xff" * ref_bytes), "invalid_input", text)
     assert len(frame) <= 256
     assert text.encode() in frame or len(frame) > 256 - 8  # a cut leaves room for one character and a header
+
+
+def test_a_library_that_is_missing_is_named_before_the_task_is_loaded(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    terms._library.cache_clear()
+    monkeypatch.setitem(sys.modules, "erlang", None)
+    with pytest.raises(TargetError, match=r"pulse-ai\[erlang\]"):
+        serve_foreign(TaskSpec("nowhere:Nothing"), connection(), ForeignWire(-1, -1), batch_size=1)

@@ -1,14 +1,11 @@
 """Erlang terms: what Erlang itself writes, what we write, and what nobody should."""
 
 import contextlib
-import dataclasses
-import datetime as dt
-import enum
 import math
 import random
 import sys
 import tracemalloc
-from typing import Any, NamedTuple, TypedDict
+from typing import Any
 
 import erlang
 import msgspec
@@ -16,6 +13,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.port.kinds import with_kinds
 
 from pulse_ai.core import InvalidInput, TargetError
 from pulse_ai.port import Atom
@@ -207,19 +205,9 @@ def _is_text(raw: bytes) -> bool:
     return True
 
 
-def _with_kinds(value: Any) -> Any:
-    """Return a value together with the types in it, which ``==`` does not look at."""
-    kind: Any = value.__class__
-    if kind in (list, tuple):
-        return kind, [_with_kinds(part) for part in value]
-    if kind is dict:
-        return kind, [(_with_kinds(key), _with_kinds(part)) for key, part in value.items()]
-    return kind, repr(value)
-
-
 @given(value=PLAIN)
 def test_what_is_written_is_read_back_the_same(value: Any) -> None:
-    assert _with_kinds(decode_term(encode_term(value))) == _with_kinds(value)
+    assert with_kinds(decode_term(encode_term(value))) == with_kinds(value)
 
 
 @given(value=PLAIN, behind=st.binary(max_size=8))
@@ -285,106 +273,6 @@ def test_a_ref_may_be_any_term_that_ends(hex_bytes: str) -> None:
 def test_what_is_no_ref_is_refused(hex_bytes: str) -> None:
     with pytest.raises(InvalidInput):
         end_of_ref(bytes.fromhex(hex_bytes), 0)
-
-
-class Item(msgspec.Struct):
-    """An item with both kinds of binary, and itself inside itself."""
-
-    name: str
-    raw: bytes
-    more: "list[Item] | None" = None
-    by_name: dict[str, bytes] = {}
-    pair: tuple[str, bytes] = ("", b"")
-
-
-class Pair(NamedTuple):
-    """An item that is written as a list."""
-
-    name: str
-    raw: bytes
-
-
-class Typed(TypedDict):
-    """An item that is a dict."""
-
-    raw: bytearray
-
-
-@dataclasses.dataclass
-class Plain:
-    """An item without bytes."""
-
-    name: str
-    n: int = 0
-
-
-def test_the_tasks_type_says_which_binaries_are_text() -> None:
-    sent: dict[str, Any] = {
-        "name": "a",
-        Atom("raw"): "b",
-        "more": [{"name": "c", "raw": b"\xff", "more": []}],
-        "by_name": {"e": "f"},
-        "pair": ["g", "h"],
-    }
-    inner = Item("c", b"\xff", [])
-    expected = Item("a", b"b", [inner], {"e": b"f"}, ("g", b"h"))
-    assert term_decoder(Item).decode(encode_term(sent)) == expected
-
-
-@pytest.mark.parametrize(
-    ("kind", "sent", "found"),
-    [
-        (str, "hi", "hi"),
-        (bytes, "hi", b"hi"),
-        (Any, "hi", "hi"),
-        (Any, b"\xff", b"\xff"),
-        (dict, {"a": "b"}, {"a": "b"}),
-        (str, Atom("ok"), "ok"),
-        (dict[str, int], {Atom("ok"): 1}, {"ok": 1}),
-        (dict, {Atom("ok"): 1}, {Atom("ok"): 1}),
-        (list[bytes], ["a", b"\xff"], [b"a", b"\xff"]),
-        (list[bytes], ("a",), [b"a"]),
-        (tuple[bytes, str], ["a", "b"], (b"a", "b")),
-        (dict[bytes, str], {"a": "b"}, {b"a": "b"}),
-        (bytes | None, "a", b"a"),
-        (bytes | int, "a", b"a"),
-        (Pair, ["a", "b"], Pair("a", b"b")),
-        (Typed, {"raw": "a"}, {"raw": bytearray(b"a")}),
-        (Plain, {"name": "a", Atom("n"): 1}, Plain("a", 1)),
-        (float, 1, 1.0),
-        (int, 2**70, 2**70),
-        (dt.date, "2026-11-22", dt.date(2026, 11, 22)),
-    ],
-)
-def test_an_item_becomes_what_the_task_takes(kind: Any, sent: Any, found: Any) -> None:
-    assert _with_kinds(term_decoder(kind).decode(encode_term(sent))) == _with_kinds(found)
-
-
-@pytest.mark.parametrize(
-    ("kind", "sent"), [(str, b"\xff"), (str, 1), (int, "1"), (bytes, [1]), (Item, {}), (dict[str, int], [1])]
-)
-def test_an_item_of_another_type_is_refused(kind: Any, sent: Any) -> None:
-    with pytest.raises(msgspec.ValidationError):
-        term_decoder(kind).decode(encode_term(sent))
-
-
-def test_lists_of_numbers_become_arrays_and_go_back_as_lists() -> None:
-    array = term_decoder(np.ndarray).decode(encode_term([[1, 2], [3, 4]]))
-    assert array.tolist() == [[1, 2], [3, 4]]
-    answer = {"scores": np.array([0.5, 1.5], "f4"), "best": np.int64(1), "first": np.float64(0.25)}
-    assert decode_term(encode_term(answer)) == {"scores": [0.5, 1.5], "best": 1, "first": 0.25}
-
-
-class Colour(enum.Enum):
-    """An answer that has a plain value."""
-
-    RED = "red"
-
-
-def test_dataclasses_structs_and_enums_are_maps_and_plain_values() -> None:
-    answer = [Plain("a"), Item("b", b"\xff"), Colour.RED, {"x"}]
-    first, second, *rest = decode_term(encode_term(answer))
-    assert (first, second["raw"], rest) == ({"name": "a", "n": 0}, b"\xff", ["red", ["x"]])
 
 
 def _loop() -> list[Any]:

@@ -16,7 +16,7 @@ import signal
 import sys
 import threading
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -157,9 +157,11 @@ def serve_foreign(
         batch_size: Most requests that are predicted together.
 
     Raises:
+        TargetError: The codec needs an extra that is not installed.
         LoadFailed: The task could not be found, built or loaded.
         WireError: The parent sent something that is no frame of this codec.
     """
+    connection.values.decoder(Any)  # before anything slow
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
     threading.Thread(target=_end_with, args=(wire.reading,), daemon=True).start()
     answerer = BatchAnswerer(load_task(spec, _report_nowhere), connection.values)
