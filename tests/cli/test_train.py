@@ -125,7 +125,7 @@ def test_a_wrong_argument_is_said_before_or_instead_of_training(
 
 def test_a_person_sees_the_plan_the_figures_and_the_next_command(train: Any) -> None:
     flowers(80).write_csv("flowers.csv")
-    code, out, err = train("flowers.csv", "--target", "kind", "--out", "blooms", *QUICK)
+    code, out, err = train("flowers.csv", "--target", "kind", "--out", "blooms", "--epochs", "3", "--hidden", "8")
     assert (code, err) == (0, "")
     for part in (
         "80 rows",

@@ -91,7 +91,8 @@ def _options() -> list[Any]:
         for parameter in command.params:
             if parameter.param_type_name == "option" and "--help" not in parameter.opts:
                 long = max(parameter.opts, key=len)
-                found.append(pytest.param(path, long, parameter.default, id=f"{path} {long}"))
+                default = "required" if parameter.required else parameter.default
+                found.append(pytest.param(path, long, default, id=f"{path} {long}"))
         for name, below in getattr(command, "commands", {}).items():
             walk(below, f"{path} {name}")
 
@@ -132,7 +133,7 @@ def _parameters(command: Any) -> list[Any]:
     return [*command.params, *(parameter for inner in below for parameter in _parameters(inner))]
 
 
-@pytest.mark.parametrize("path", ["pulse serve", "pulse doctor"])
+@pytest.mark.parametrize("path", ["pulse serve", "pulse train", "pulse doctor"])
 def test_cli_md_lists_no_option_that_does_not_exist(path: str, pages: dict[str, str]) -> None:
     listed = {name for name in _rows(_section(pages["docs/cli.md"], path)) if name.startswith("--")}
     assert listed == {option.values[1] for option in _options() if option.values[0] == path}

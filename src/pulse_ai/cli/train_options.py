@@ -17,13 +17,13 @@ Source = Annotated[
 Target = Annotated[str, typer.Option(metavar="COLUMN", help="The column to predict.")]
 Out = Annotated[Path, typer.Option(metavar="DIR", help="The folder to write; pulse serve takes it.")]
 Name = Annotated[
-    str, typer.Option(help="The model's name in its URL. [default: the folder's]", show_default=False)
+    str, typer.Option(help="The model's name in its URL. By default the folder's name.", show_default=False)
 ]
 Task = Annotated[
     str | None,
     typer.Option(
         metavar="binary|multiclass|regression",
-        help="What to predict. [default: what the target looks like]",
+        help="What to predict. By default what the target looks like.",
         show_default=False,
         rich_help_panel=_TABLE,
     ),
@@ -52,7 +52,7 @@ Epochs = Annotated[
     int | None,
     typer.Option(
         min=1,
-        help="Most passes over the rows. [default: up to 200]",
+        help="Most passes over the rows. By default up to 200.",
         show_default=False,
         rich_help_panel=_TRAINING,
     ),
@@ -60,14 +60,14 @@ Epochs = Annotated[
 BatchSize = Annotated[
     int | None,
     typer.Option(
-        min=1, help="Rows in a step. [default: 32 or 256]", show_default=False, rich_help_panel=_TRAINING
+        min=1, help="Rows in a step. By default 32 or 256.", show_default=False, rich_help_panel=_TRAINING
     ),
 ]
 LearningRate = Annotated[
     float | None,
     typer.Option(
         "--lr",
-        help="Size of a step. [default: 0.001 or 0.002]",
+        help="Size of a step. By default 0.001 or 0.002.",
         show_default=False,
         rich_help_panel=_TRAINING,
     ),
