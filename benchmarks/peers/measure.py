@@ -25,6 +25,7 @@ from benchmarks.peers.servers import Peer, Running, ask, running, version_of
 from pulse_ai.bench import load
 
 _OPEN_S = 60.0  # the time limit while capacity is found
+_PATIENCE_S = 10.0  # how long the generator waits for an answer meanwhile
 _SATURATE = 64  # connections in a closed loop: four batches' worth
 _HELD = (
     0.5  # of what a server carries within the time limit, its queue may hold: batches under way come on top
@@ -82,7 +83,7 @@ def _saturate(peer: Peer, model: Model, sizes: Sizes, found: Visit, tell: Tell) 
             for sentence, expected in zip(model.sentences, model.expected, strict=False)
         )
         step = load.Step(math.inf, sizes.seconds)
-        plan = load.LoadPlan(steps=(step,), warmup_s=1.0, connections=_SATURATE, timeout_s=_OPEN_S)
+        plan = load.LoadPlan(steps=(step,), warmup_s=1.0, connections=_SATURATE, timeout_s=_PATIENCE_S)
         section = _drive(server, model, plan, limit_s=_OPEN_S).total
         if section is None or section.good == 0:
             raise RuntimeError(f"{peer.name} gave no answer in a closed loop")
