@@ -16,6 +16,7 @@ from pulse_ai.port.messages import (
     Progress,
     Ready,
     Result,
+    Shared,
     Shutdown,
 )
 
@@ -35,14 +36,19 @@ FROM_PARENT = [
         "HELLO",
         Hello(1, "echo", 1024, TaskSpec("shop:Echo", ("a",), {"n": 2})),
         bytes.fromhex(
-            "00000030 95 01 01 a46563686f cd0400 83"
-            "a6746172676574 a973686f703a4563686f a461726773 91a161 a66b7761726773 81a16e02"
+            "00000031 96 01 01 a46563686f cd0400 83"
+            "a6746172676574 a973686f703a4563686f a461726773 91a161 a66b7761726773 81a16e02 ff"
         ),
     ),
     Golden(
         "BATCH",
         Batch(7, [Item(1, _raw("hi")), Item(2, _raw(5))]),
-        bytes.fromhex("0000000c 93 02 07 92 9201a26869 920205"),
+        bytes.fromhex("0000000d 94 02 07 92 9201a26869 920205 90"),
+    ),
+    Golden(
+        "BATCH with a segment",
+        Batch(7, [Item(1, _raw(None)), Item(2, _raw(5))], [Shared(0, 44, 262_164)]),
+        bytes.fromhex("00000013 94 02 07 92 9201c0 920205 91 93002cce00040014"),
     ),
     Golden("PING", Ping(9), bytes.fromhex("00000003 92 03 09")),
     Golden("SHUTDOWN", Shutdown(), bytes.fromhex("00000002 91 04")),
@@ -52,9 +58,9 @@ FROM_WORKER = [
         "READY",
         Ready(1, Manifest("echo", "0", {"type": "string"}, {}, 0, {})),
         bytes.fromhex(
-            "0000005b 93 11 01 86 a46e616d65 a46563686f a776657273696f6e a130 ac696e7075745f736368656d61"
+            "0000005c 94 11 01 86 a46e616d65 a46563686f a776657273696f6e a130 ac696e7075745f736368656d61"
             "81a474797065a6737472696e67 ad6f75747075745f736368656d61 80 af6d61785f62617463685f6974656d73 00"
-            "a764657461696c73 80"
+            "a764657461696c73 80 c2"
         ),
     ),
     Golden(
@@ -66,9 +72,14 @@ FROM_WORKER = [
         "RESULT",
         Result(7, [Answer(1, "ok", _raw("HI")), Answer(2, "model_error", _raw("no"))], 0.25, {"tokens": 3}),
         bytes.fromhex(
-            "0000002f 95 13 07 92 9301a26f6ba24849 9302ab6d6f64656c5f6572726f72a26e6f"
-            "cb3fd0000000000000 81a6746f6b656e7303"
+            "00000030 96 13 07 92 9301a26f6ba24849 9302ab6d6f64656c5f6572726f72a26e6f"
+            "cb3fd0000000000000 81a6746f6b656e7303 90"
         ),
+    ),
+    Golden(
+        "RESULT with a segment",
+        Result(7, [Answer(1, "ok", _raw(None))], 0.25, {}, [Shared(0, 0, 300_000)]),
+        bytes.fromhex("0000001d 96 13 07 91 9301a26f6bc0 cb3fd0000000000000 80 91 930000ce000493e0"),
     ),
     Golden("PONG", Pong(9), bytes.fromhex("00000003 92 14 09")),
     Golden("FATAL", Fatal("LoadFailed", "no"), bytes.fromhex("00000010 93 15 aa4c6f61644661696c6564 a26e6f")),

@@ -16,8 +16,8 @@ def _frame(message: list[Any]) -> bytes:
     return struct.pack(">I", len(body)) + body
 
 
-def _ready(version: int = 1) -> bytes:
-    return _frame([17, version, {"name": "rogue"}])
+def _ready(version: int = 1, *, segments: bool = False) -> bytes:
+    return _frame([17, version, {"name": "rogue"}, segments])
 
 
 def _read(sock: socket.socket) -> list[Any]:
@@ -37,9 +37,9 @@ def _stay(_sock: socket.socket) -> None:
     signal.pause()
 
 
-def _answer(sock: socket.socket, result: Callable[[list[Any]], bytes]) -> None:
+def _answer(sock: socket.socket, result: Callable[[list[Any]], bytes], *, segments: bool = False) -> None:
     """Get ready, and answer the first batch wrong."""
-    sock.sendall(_ready())
+    sock.sendall(_ready(segments=segments))
     batch = _read(sock)
     while batch[0] != 2:
         batch = _read(sock)
@@ -90,6 +90,12 @@ WAYS: dict[str, Callable[[socket.socket], None]] = {
     "other batch": lambda sock: _answer(sock, lambda batch: _frame([19, 12345, []])),
     "unknown ids": lambda sock: _answer(sock, lambda batch: _frame([19, batch[1], [[999, "ok", 1]]])),
     "no answers": lambda sock: _answer(sock, lambda batch: _frame([19, batch[1], []])),
+    "segments unasked": lambda sock: _answer(
+        sock, lambda batch: _frame([19, batch[1], [[1, "ok", None]], 0.0, {}, [[0, 0, 1]]])
+    ),
+    "segments that do not come": lambda sock: _answer(
+        sock, lambda batch: _frame([19, batch[1], [[1, "ok", None]], 0.0, {}, [[0, 0, 1]]]), segments=True
+    ),
     "half a result": lambda sock: _answer(sock, lambda batch: b"\0\0\1\0\x93\x13"),
     "result and fatal": lambda sock: _answer(
         sock, lambda batch: _frame([19, batch[1], [[1, "ok", 1]]]) + _frame([21, "Boom", "done for"])

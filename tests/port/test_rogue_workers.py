@@ -54,7 +54,8 @@ WHILE_BUSY: list[tuple[str, type[PulseError], str]] = [
 
 def test_every_way_to_speak_wrong_is_tried() -> None:
     tried = {way for way, _, _ in WHILE_LOADING + WHILE_BUSY}
-    assert tried | {"well", "half a result"} == set(WAYS)
+    elsewhere = {"well", "half a result", "segments unasked", "segments that do not come"}
+    assert tried | elsewhere == set(WAYS)
 
 
 @pytest.mark.parametrize(("way", "kind", "text"), WHILE_LOADING, ids=lambda value: str(value)[:20])

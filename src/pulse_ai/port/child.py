@@ -17,8 +17,11 @@ import sys
 import threading
 import time
 
+import msgspec
+
 from pulse_ai.core import (
     PROTOCOL_VERSION,
+    BadFrame,
     FrameTooLarge,
     LoadFailed,
     PulseError,
@@ -28,6 +31,7 @@ from pulse_ai.core import (
 from pulse_ai.port.answering import BatchAnswerer, log_traceback, shorten_answers
 from pulse_ai.port.frames import FrameReader
 from pulse_ai.port.hosting import end_process, load_task
+from pulse_ai.port.lending import check_shared, lend, restore
 from pulse_ai.port.messages import (
     OUT_OF_MEMORY,
     Batch,
@@ -44,6 +48,8 @@ from pulse_ai.port.messages import (
     decode_from_parent,
     encode_message,
 )
+from pulse_ai.port.segments import LENDING, SegmentChannel, segments_work
+from pulse_ai.port.values import MSGPACK
 
 _READ_BYTES = 256 * 1024
 _FIRST_FRAME_BYTES = 1024 * 1024  # HELLO says the bound for everything after it
@@ -63,6 +69,7 @@ class WorkerLoop:
         self._loading = True
         self._max_frame_bytes = _FIRST_FRAME_BYTES
         self._reader = FrameReader(max_frame_bytes=_FIRST_FRAME_BYTES)
+        self._channel: SegmentChannel | None = None
 
     def run(self) -> int:
         """Serve until SHUTDOWN or the end of the stream; return the exit code."""
@@ -86,13 +93,7 @@ class WorkerLoop:
         hello = self._receive()
         if hello is None:
             return 0
-        if not isinstance(hello, Hello):
-            raise LoadFailed(f"expected HELLO first, got {type(hello).__name__}")
-        if hello.protocol != PROTOCOL_VERSION:
-            raise VersionMismatch(ours=PROTOCOL_VERSION, theirs=hello.protocol)
-        self._max_frame_bytes = hello.max_frame_bytes
-        self._reader.raise_bound(hello.max_frame_bytes)
-        answerer = self._load(hello)
+        answerer = self._load(self._greeted(hello))
         while (message := self._receive()) is not None:
             if isinstance(message, Batch):
                 self._answer(answerer, message)
@@ -102,13 +103,26 @@ class WorkerLoop:
                 return 0
         return 0
 
+    def _greeted(self, hello: ParentMessage) -> Hello:
+        """Take from HELLO what holds for all that follows."""
+        if not isinstance(hello, Hello):
+            raise LoadFailed(f"expected HELLO first, got {type(hello).__name__}")
+        if hello.protocol != PROTOCOL_VERSION:
+            raise VersionMismatch(ours=PROTOCOL_VERSION, theirs=hello.protocol)
+        self._max_frame_bytes = hello.max_frame_bytes
+        self._reader.raise_bound(hello.max_frame_bytes)
+        if hello.segments_fd >= 0 and segments_work():
+            self._channel = SegmentChannel(_take_over(hello.segments_fd))
+        return hello
+
     def _load(self, hello: Hello) -> BatchAnswerer:
         if hello.task is None:
             raise LoadFailed("HELLO names no task")
         self._send(Progress(None, "importing"))
         task = load_task(hello.task, self._report)
-        answerer = BatchAnswerer(task)
-        self._send(Ready(PROTOCOL_VERSION, manifest_of(task, hello.name)))
+        shares = self._channel is not None
+        answerer = BatchAnswerer(task, LENDING if shares else MSGPACK)
+        self._send(Ready(PROTOCOL_VERSION, manifest_of(task, hello.name), shares))
         return answerer
 
     def _report(self, fraction: float | None, text: str) -> None:
@@ -118,15 +132,36 @@ class WorkerLoop:
                 self._sock.sendall(encode_message(progress, max_frame_bytes=self._max_frame_bytes))
 
     def _answer(self, answerer: BatchAnswerer, batch: Batch) -> None:
+        self._take_shared(batch)
         started_s = time.perf_counter()
         answers = answerer.answer(batch.items, max_answer_bytes=self._max_frame_bytes)
         result = Result(batch.id, answers, time.perf_counter() - started_s, answerer.take_counts())
+        batch.items.clear()  # the memory of large ones goes now, and not with the next batch
         try:
-            self._send(result)
+            self._send_result(result)
         except FrameTooLarge:  # each of them may go, but not all together; nothing was sent yet
             result.answers = shorten_answers(answers, frame_bytes=self._max_frame_bytes)
             result.counts = {}
-            self._send(result)
+            self._send_result(result)
+
+    def _take_shared(self, batch: Batch) -> None:
+        """Put the items that came in segments into their places."""
+        if not batch.shared:
+            return
+        if self._channel is None:
+            raise BadFrame("the batch has segments, but that was not agreed on")
+        check_shared(batch.shared, count=len(batch.items), max_bytes=self._max_frame_bytes)
+        restore(batch.items, batch.shared, self._channel.receive(batch.id, batch.shared))
+
+    def _send_result(self, result: Result) -> None:
+        lent = lend(result.answers, shares=self._channel is not None)
+        if lent.size_bytes > self._max_frame_bytes:
+            raise FrameTooLarge(size_bytes=lent.size_bytes, limit_bytes=self._max_frame_bytes)
+        said = msgspec.structs.replace(result, answers=lent.values, shared=lent.shared)
+        frame = encode_message(said, max_frame_bytes=self._max_frame_bytes)
+        if self._channel is not None and lent.segments:
+            self._channel.send(result.id, lent.segments)
+        self._sock.sendall(frame)  # PROGRESS is over, so there is no other thread that sends
 
     def _receive(self) -> ParentMessage | None:
         """Wait for the next message; None means that the parent closed its side."""
@@ -144,6 +179,12 @@ class WorkerLoop:
             if isinstance(message, (Ready, Fatal)):
                 self._loading = False
             self._sock.sendall(frame)
+
+
+def _take_over(fd: int) -> socket.socket:
+    """Return the socket of an inherited descriptor; programs that the task starts must not hold it."""
+    os.set_inheritable(fd, False)  # noqa: FBT003 - os takes it by position
+    return socket.socket(fileno=fd)
 
 
 def _sendable(text: str) -> str:
@@ -166,9 +207,8 @@ def main() -> None:
     _end_with_parent(parent_pid)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
     faulthandler.enable()  # a crash in native code says where it was, in the log
-    os.set_inheritable(fd, False)  # noqa: FBT003 - os takes it by position; programs the task starts must not hold the wire
     try:
-        code = WorkerLoop(socket.socket(fileno=fd)).run()
+        code = WorkerLoop(_take_over(fd)).run()
     except SystemExit as error:  # the task's own
         code = error.code if isinstance(error.code, int) else int(error.code is not None)
     except BaseException:  # noqa: BLE001 - the outermost loop: it says why and ends

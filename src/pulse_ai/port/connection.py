@@ -4,13 +4,15 @@ The whole protocol is the table ``_LEGAL``: state, message, next state. What is 
 side that sent it, and ends the connection. RESULT must bring exactly the ids of the batch that is out.
 """
 
-__all__ = ("State", "WorkerConnection")
+__all__ = ("Outgoing", "State", "WorkerConnection")
 
 from collections.abc import Sequence
 from enum import Enum
+from typing import NamedTuple
 
-from pulse_ai.core import PROTOCOL_VERSION, BadFrame, TaskSpec, VersionMismatch, WireError
+from pulse_ai.core import PROTOCOL_VERSION, BadFrame, FrameTooLarge, TaskSpec, VersionMismatch, WireError
 from pulse_ai.port.frames import FrameReader
+from pulse_ai.port.lending import check_shared, lend
 from pulse_ai.port.messages import (
     Batch,
     ChildMessage,
@@ -26,6 +28,7 @@ from pulse_ai.port.messages import (
     decode_from_child,
     encode_message,
 )
+from pulse_ai.port.segments import Segment
 
 
 class State(Enum):
@@ -55,11 +58,19 @@ _LEGAL: dict[tuple[State, type], State] = {
 }
 
 
+class Outgoing(NamedTuple):
+    """A batch as it goes out: the segments are passed first, then the frame is written."""
+
+    frame: bytearray
+    segments: Sequence[Segment] = ()
+
+
 class WorkerConnection:
     """Turns bytes from a worker into messages, and messages to it into bytes, in legal order only.
 
     Attributes:
         state: Where the connection is.
+        shares: Whether values may go in segments: it was offered in HELLO and taken in READY.
         failed: How the worker broke the protocol, or None.
 
     Example:
@@ -74,19 +85,35 @@ class WorkerConnection:
         self._max_frame_bytes = max_frame_bytes
         self._reader = FrameReader(max_frame_bytes=max_frame_bytes)
         self._expected: Batch | None = None
+        self._offered = False
         self.state = State.NEW
+        self.shares = False
         self.failed: WireError | None = None
 
-    def hello(self, name: str, task: TaskSpec | None) -> bytearray:
-        """Return the first frame. Legal once, before anything else."""
-        return self._send(Hello(PROTOCOL_VERSION, name, self._max_frame_bytes, task))
+    def hello(self, name: str, task: TaskSpec | None, *, segments_fd: int = -1) -> bytearray:
+        """Return the first frame. Legal once, before anything else.
 
-    def batch(self, batch_id: int, items: Sequence[Item]) -> bytearray:
-        """Return the frame of a batch. Legal while the worker is idle; it is busy until its RESULT."""
-        message = Batch(batch_id, list(items))
+        Args:
+            name: The name of the model.
+            task: What the worker should build.
+            segments_fd: The descriptor over which the worker can pass and take segments; -1: there is none.
+        """
+        self._offered = segments_fd >= 0
+        return self._send(Hello(PROTOCOL_VERSION, name, self._max_frame_bytes, task, segments_fd))
+
+    def batch(self, batch_id: int, items: Sequence[Item]) -> Outgoing:
+        """Return the frame of a batch, and its segments. Legal while the worker is idle; then it is busy.
+
+        Raises:
+            FrameTooLarge: It does not fit into a frame; nothing must be sent.
+        """
+        lent = lend(items, shares=self.shares)
+        if lent.size_bytes > self._max_frame_bytes:
+            raise FrameTooLarge(size_bytes=lent.size_bytes, limit_bytes=self._max_frame_bytes)
+        message = Batch(batch_id, lent.values, lent.shared)
         frame = self._send(message)
         self._expected = message
-        return frame
+        return Outgoing(frame, lent.segments)
 
     def ping(self, nonce: int) -> bytearray:
         """Return the frame of a question for life. Legal while the worker is idle."""
@@ -147,9 +174,14 @@ class WorkerConnection:
             raise BadFrame(f"{type(message).__name__} is not legal while the worker is {self.state.value}")
         if isinstance(message, Result):
             self._check_result(message)
-        elif isinstance(message, Ready) and message.protocol != PROTOCOL_VERSION:
-            raise VersionMismatch(ours=PROTOCOL_VERSION, theirs=message.protocol)
+        elif isinstance(message, Ready):
+            self._check_ready(message)
         self.state = after
+
+    def _check_ready(self, ready: Ready) -> None:
+        if ready.protocol != PROTOCOL_VERSION:
+            raise VersionMismatch(ours=PROTOCOL_VERSION, theirs=ready.protocol)
+        self.shares = self._offered and ready.segments
 
     def _check_result(self, result: Result) -> None:
         batch = self._expected
@@ -160,3 +192,6 @@ class WorkerConnection:
             result.answers
         ) != len(batch.items):
             raise BadFrame(f"the result of batch {result.id} does not answer each of its items once")
+        if result.shared and not self.shares:
+            raise BadFrame(f"the result of batch {result.id} has segments, but that was not agreed on")
+        check_shared(result.shared, count=len(result.answers), max_bytes=self._max_frame_bytes)

@@ -5,6 +5,7 @@ a worker in another language is written from is docs/port-protocol.md.
 """
 
 __all__ = (
+    "MOST_SEGMENTS",
     "OK",
     "OUT_OF_MEMORY",
     "Answer",
@@ -19,11 +20,14 @@ __all__ = (
     "Progress",
     "Ready",
     "Result",
+    "Shared",
     "Shutdown",
     "decode_from_child",
     "decode_from_parent",
     "encode_message",
 )
+
+from typing import Annotated
 
 import msgspec
 
@@ -35,6 +39,10 @@ OK = "ok"
 
 OUT_OF_MEMORY = "OutOfMemory"
 """The code of FATAL where the worker ends because it has no memory left; its parent counts such deaths apart."""
+
+
+MOST_SEGMENTS = 64
+"""Most segments beside one frame; the kernel passes at most 253 descriptors at once."""
 
 
 class Item(msgspec.Struct, array_like=True):
@@ -52,13 +60,31 @@ class Answer(msgspec.Struct, array_like=True):
     value: msgspec.Raw
 
 
+class Shared(msgspec.Struct, array_like=True):
+    """A value that is not in the frame but in a segment that was passed before it.
+
+    Attributes:
+        place: Which of the items or answers it is, from 0; their own value is nil.
+        start: Where in the segment it begins.
+        size_bytes: Its length.
+    """
+
+    place: Annotated[int, msgspec.Meta(ge=0)]
+    start: Annotated[int, msgspec.Meta(ge=0)]
+    size_bytes: Annotated[int, msgspec.Meta(ge=0)]
+
+
 class Hello(msgspec.Struct, array_like=True, tag=1):
-    """Parent: the first message. What to serve, under which name, and the longest frame it will take."""
+    """Parent: the first message. What to serve, under which name, and the longest frame it will take.
+
+    ``segments_fd`` is the descriptor of the socket over which segments can be passed; -1: there is none.
+    """
 
     protocol: int
     name: str
     max_frame_bytes: int
     task: TaskSpec | None = None
+    segments_fd: int = -1
 
 
 class Batch(msgspec.Struct, array_like=True, tag=2):
@@ -66,6 +92,7 @@ class Batch(msgspec.Struct, array_like=True, tag=2):
 
     id: int
     items: list[Item]
+    shared: list[Shared] = []
 
 
 class Ping(msgspec.Struct, array_like=True, tag=3):
@@ -79,10 +106,11 @@ class Shutdown(msgspec.Struct, array_like=True, tag=4):
 
 
 class Ready(msgspec.Struct, array_like=True, tag=17):
-    """Child: loaded; batches may come."""
+    """Child: loaded; batches may come, and their values may come in segments where it says so."""
 
     protocol: int
     manifest: Manifest
+    segments: bool = False
 
 
 class Progress(msgspec.Struct, array_like=True, tag=18):
@@ -99,6 +127,7 @@ class Result(msgspec.Struct, array_like=True, tag=19):
     answers: list[Answer]
     busy_s: float = 0.0
     counts: dict[str, int] = {}
+    shared: list[Shared] = []
 
 
 class Pong(msgspec.Struct, array_like=True, tag=20):

@@ -67,13 +67,14 @@ class WorkerProcess:
 
 @contextlib.asynccontextmanager
 async def open_process(
-    command: Sequence[str], *, wire_fd: int, memory_bytes: int = 0
+    command: Sequence[str], *, wire_fd: int, more_fds: Sequence[int] = (), memory_bytes: int = 0
 ) -> AsyncGenerator[WorkerProcess]:
     """Run a process for as long as the block lasts; afterwards it and whatever it started are gone.
 
     Args:
         command: The program and its arguments; ``wire_fd`` and our own pid are added.
-        wire_fd: The descriptor that it inherits, the only one besides stdin, stdout and stderr.
+        wire_fd: The descriptor of the wire, which it inherits.
+        more_fds: Further ones that it inherits; there are no others besides stdin, stdout and stderr.
         memory_bytes: Most private memory that it, and each process that it starts, may have; 0: no limit.
 
     Raises:
@@ -89,7 +90,7 @@ async def open_process(
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=theirs,
                 stderr=asyncio.subprocess.STDOUT,
-                pass_fds=(wire_fd,),
+                pass_fds=(wire_fd, *more_fds),
                 start_new_session=True,
             )
         process = WorkerProcess(started, output)

@@ -2,17 +2,20 @@
 
 __all__ = (
     "ARRAY_EXT",
+    "LARGE_BYTES",
     "MSGPACK",
     "ValueCodec",
     "array_from_list",
     "array_from_wire",
     "decode_value",
+    "encode_pieces",
     "encode_value",
     "to_plain",
     "to_wire",
 )
 
 import math
+import os
 import sys
 from collections.abc import Callable
 from typing import Any, NamedTuple, cast
@@ -24,6 +27,10 @@ from pulse_ai.core import BadFrame, is_array_type
 ARRAY_EXT = 1
 """The msgpack extension type of an array: ``[dtype, shape, bytes]`` in msgpack, C order."""
 
+LARGE_BYTES = 256 * 1024
+"""An array of this size or more goes in a segment where it can; chosen by benchmarks/shared_memory.py."""
+
+_TOKEN_BYTES = 16
 _NUMBERS = frozenset(("b1", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f2", "f4", "f8", "c8", "c16"))
 _BYTE_ORDERS = frozenset("<>|")
 _MAX_DIMENSIONS = 32
@@ -37,12 +44,7 @@ def to_wire(value: Any) -> Any:
     """
     numpy = sys.modules.get("numpy")  # a value can only be NumPy's if somebody imported NumPy
     if numpy is not None and isinstance(value, numpy.ndarray):
-        if not _can_travel(value.dtype.str, value.ndim):
-            raise NotImplementedError(
-                f"an array of {value.dtype} with {value.ndim} dimensions cannot travel; "
-                f"use numbers or booleans of at most 16 bytes, and {_MAX_DIMENSIONS} dimensions at most"
-            )
-        packed = (value.dtype.str, value.shape, numpy.ascontiguousarray(value).reshape(-1).view("u1").data)
+        packed = (value.dtype.str, value.shape, _numbers_of(value))
         return msgspec.msgpack.Ext(ARRAY_EXT, msgspec.msgpack.encode(packed))
     if numpy is not None and isinstance(value, numpy.generic):
         plain = value.item()
@@ -51,6 +53,22 @@ def to_wire(value: Any) -> Any:
     raise NotImplementedError(
         f"a value of type {type(value).__name__} cannot travel; use plain values or arrays"
     )
+
+
+def _numbers_of(array: Any) -> memoryview:
+    """Return the numbers of an array in C order as bytes; copied only where they lie otherwise.
+
+    Raises:
+        NotImplementedError: It holds something else, or has too many dimensions.
+    """
+    if not _can_travel(array.dtype.str, array.ndim):
+        raise NotImplementedError(
+            f"an array of {array.dtype} with {array.ndim} dimensions cannot travel; "
+            f"use numbers or booleans of at most 16 bytes, and {_MAX_DIMENSIONS} dimensions at most"
+        )
+    import numpy as np
+
+    return np.ascontiguousarray(array).reshape(-1).view("u1").data
 
 
 def _can_travel(dtype_text: str, dimensions: int) -> bool:
@@ -141,6 +159,73 @@ def encode_value(value: Any) -> bytes:
         raise TypeError(str(error)) from error
 
 
+class _LargeArrayError(Exception):
+    """There is an array that should not be copied with the rest."""
+
+
+def _refuse_large(value: Any) -> Any:
+    if getattr(value, "nbytes", 0) >= LARGE_BYTES and is_array_type(type(value)):
+        raise _LargeArrayError
+    return to_wire(value)
+
+
+_small_encoder = msgspec.msgpack.Encoder(enc_hook=_refuse_large)
+
+
+def encode_pieces(value: Any) -> list[bytes | memoryview]:
+    r"""Encode an item or an answer without copying its large arrays: the pieces together are ``encode_value``.
+
+    Returns:
+        The encoded value in order. An array of ``LARGE_BYTES`` or more is a piece, in its own memory.
+
+    Raises:
+        TypeError: The value, or a part of it, cannot travel; the text names the type.
+
+    Example:
+        >>> encode_pieces("hi")
+        [b'\xa2hi']
+        >>> import numpy as np
+        >>> [len(piece) for piece in encode_pieces({"image": np.zeros((1024, 1024), "u1")})]
+        [32, 1048576, 0]
+    """
+    try:
+        try:
+            return [_small_encoder.encode(value)]
+        except _LargeArrayError:
+            return _encode_round_arrays(value)
+    except (NotImplementedError, ValueError, OverflowError, RecursionError) as error:
+        raise TypeError(str(error)) from error
+
+
+def _encode_round_arrays(value: Any) -> list[bytes | memoryview]:
+    """Encode with a token where each large array should be, and put the arrays there."""
+    token = os.urandom(_TOKEN_BYTES)  # nobody who writes an item can know it
+    arrays: list[memoryview] = []
+
+    def put_token(part: Any) -> Any:
+        if getattr(part, "nbytes", 0) < LARGE_BYTES or not is_array_type(type(part)):
+            return to_wire(part)
+        numbers = _numbers_of(part)
+        arrays.append(numbers)
+        return msgspec.Raw(_array_head(part, len(numbers)) + token)
+
+    first, *rest = msgspec.msgpack.encode(value, enc_hook=put_token).split(token)
+    pieces: list[bytes | memoryview] = [first]
+    for array, text in zip(arrays, rest, strict=True):
+        pieces += (array, text)
+    return pieces
+
+
+def _array_head(array: Any, size_bytes: int) -> bytes:
+    """Return what stands in front of the numbers of an array: of the extension, the list and the bytes."""
+    inner = (
+        msgspec.msgpack.encode((array.dtype.str, array.shape, b""))[:-2]
+        + b"\xc6"
+        + size_bytes.to_bytes(4, "big")
+    )
+    return b"\xc9" + (len(inner) + size_bytes).to_bytes(4, "big") + bytes([ARRAY_EXT]) + inner
+
+
 def decode_value(encoded: bytes | memoryview | msgspec.Raw) -> Any:
     """Decode an item or an answer into plain values and arrays.
 
@@ -166,7 +251,7 @@ class ValueCodec(NamedTuple):
     """
 
     decoder: Callable[[Any], Any]
-    encode: Callable[[Any], bytes]
+    encode: Callable[[Any], bytes | memoryview]
 
 
 MSGPACK = ValueCodec(value_decoder, encode_value)

@@ -11,7 +11,7 @@ import contextlib
 import logging
 import socket
 import sys
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Generator, Sequence
 from typing import Protocol, cast
 
 from pulse_ai.core import (
@@ -28,8 +28,10 @@ from pulse_ai.core import (
 )
 from pulse_ai.port.connection import State, WorkerConnection
 from pulse_ai.port.deaths import death_reason, describe_exit
+from pulse_ai.port.lending import restore
 from pulse_ai.port.messages import OUT_OF_MEMORY, ChildMessage, Fatal, Item, Pong, Progress, Ready, Result
 from pulse_ai.port.process import WorkerProcess, open_process
+from pulse_ai.port.segments import Segment, SegmentChannel, segments_work
 
 _log = logging.getLogger("pulse_ai.worker")
 
@@ -73,6 +75,7 @@ class Worker(asyncio.Protocol):
         self._error: PulseError | None = None
         self._told_closed = False
         self._transport: asyncio.WriteTransport | None = None
+        self._channel: SegmentChannel | None = None
         self._process: WorkerProcess | None = None
 
     def send_batch(self, batch_id: int, items: Sequence[Item]) -> None:
@@ -80,8 +83,12 @@ class Worker(asyncio.Protocol):
 
         A worker that has ended in this very turn of the loop gets nothing; ``worker_closed`` says so.
         """
-        if self._connection.state is not State.ENDED:
-            self._write(self._connection.batch(batch_id, items))
+        if self._connection.state is State.ENDED:
+            return
+        frame, segments = self._connection.batch(batch_id, items)
+        if segments and not self._pass(batch_id, segments):
+            return
+        self._write(frame)
 
     def ping(self, nonce: int) -> None:
         """Ask an idle worker for a sign of life; a busy one is left alone."""
@@ -168,11 +175,17 @@ class Worker(asyncio.Protocol):
         finally:
             process.kill()
 
-    async def connect(self, ours: socket.socket, name: str, task: TaskSpec | None) -> None:
+    async def connect(
+        self, ours: socket.socket, name: str, task: TaskSpec | None, *, segments_fd: int
+    ) -> None:
         """Take our end of the wire and write HELLO to it."""
         loop = asyncio.get_running_loop()
         await loop.create_unix_connection(lambda: self, sock=ours)
-        self._write(self._connection.hello(name, task))
+        self._write(self._connection.hello(name, task, segments_fd=segments_fd))
+
+    def share(self, channel: SegmentChannel) -> None:
+        """Take our end of the channel for segments; it is closed with the worker."""
+        self._channel = channel
 
     def attach(self, process: WorkerProcess) -> None:
         """Take the process at the other end of the wire."""
@@ -195,12 +208,11 @@ class Worker(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Take bytes of the wire; a broken protocol ends the worker."""
         try:
-            messages = self._connection.receive(data)
+            for message in self._connection.receive(data):
+                self._handle(message)
         except WireError as error:
             self.give_up(error)
             return
-        for message in messages:
-            self._handle(message)
         if self._connection.failed is not None:
             self.give_up(self._connection.failed)
 
@@ -222,6 +234,7 @@ class Worker(asyncio.Protocol):
     def _handle(self, message: ChildMessage) -> None:
         self._sign_of_life.set()
         if isinstance(message, Result):
+            self._take_shared(message)
             self.batches += 1
             self._events.worker_result(self, message)
         elif isinstance(message, Ready):
@@ -232,6 +245,23 @@ class Worker(asyncio.Protocol):
             self._fail(_error_of(message))
         else:
             assert isinstance(message, Pong)  # noqa: S101 - the union is spent
+
+    def _take_shared(self, result: Result) -> None:
+        """Put the answers that came in segments into their places."""
+        if result.shared:
+            assert self._channel is not None  # noqa: S101 - the connection has seen that there is one
+            restore(result.answers, result.shared, self._channel.receive(result.id, result.shared))
+
+    def _pass(self, batch_id: int, segments: Sequence[Segment]) -> bool:
+        """Pass the segments of a batch; where that cannot be done, end the worker after this turn of the loop."""
+        assert self._channel is not None  # noqa: S101 - the connection has seen that there is one
+        try:
+            self._channel.send(batch_id, segments)
+        except OSError as error:
+            lost = WorkerLost(f"worker {self.pid} could not be passed the segments of a batch: {error}")
+            asyncio.get_running_loop().call_soon(self.give_up, lost)
+            return False
+        return True
 
     def _fail(self, error: PulseError) -> None:
         """Remember why, and close the wire; the rest follows from its end."""
@@ -271,6 +301,20 @@ def worker_command() -> tuple[str, ...]:
     return (sys.executable, "-u", "-m", "pulse_ai.port.child")
 
 
+@contextlib.contextmanager
+def _open_channel(worker: Worker, stack: contextlib.AsyncExitStack) -> Generator[Sequence[int]]:
+    """Give the worker our end of a channel for segments, and return the other end for the process to inherit."""
+    if not segments_work():
+        yield ()
+        return
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    channel = SegmentChannel(ours)
+    stack.callback(channel.close)
+    worker.share(channel)
+    with theirs:
+        yield (theirs.fileno(),)
+
+
 @contextlib.asynccontextmanager
 async def open_worker(
     slot: int, *, name: str, task: TaskSpec | None, settings: WorkerSettings, events: WorkerEvents
@@ -284,14 +328,15 @@ async def open_worker(
     worker = Worker(slot, settings, events)
     ours, theirs = socket.socketpair()
     async with contextlib.AsyncExitStack() as stack:
-        with theirs:
+        with theirs, _open_channel(worker, stack) as more_fds:
             stack.callback(ours.close)
             stack.push_async_callback(worker.hang_up)
-            await worker.connect(ours, name, task)
+            await worker.connect(ours, name, task, segments_fd=next(iter(more_fds), -1))
             process = await stack.enter_async_context(
                 open_process(
                     settings.command or worker_command(),
                     wire_fd=theirs.fileno(),
+                    more_fds=more_fds,
                     memory_bytes=settings.worker_memory_bytes,
                 )
             )

@@ -224,7 +224,7 @@ async def _newer_fields(subject: Subject) -> str:
         _require_nonce((await probe.expect("Pong")).nonce, 5)
         items = probe.items(1)
         probe.batch(items)
-        await probe.send(_frame([2, 1, [[item.id, item.value, "newer"] for item in items], "newer"]))
+        await probe.send(_frame([2, 1, [[item.id, item.value, "newer"] for item in items], [], "newer"]))
         _require_ok(items[0], read_answers(await probe.expect("Result")))
         return "on PING, on BATCH and on an item"
 
