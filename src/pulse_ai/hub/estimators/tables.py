@@ -64,19 +64,19 @@ def frame_of(columns: Columns, rows: Sequence[list[Cell]], library: FrameLibrary
     import narwhals.stable.v2 as nw
 
     content: dict[str, Any] = {}
-    types: dict[str, Any] = {}
+    texts: list[str] = []
     for place, name in enumerate(columns.names):
         if _kind_in(columns, rows, place) == "number":
             content[name] = np.array([row[place] for row in rows], np.float64)
-            types[name] = nw.Float64()
-        elif library == "polars":
-            content[name] = [row[place] for row in rows]
-            types[name] = nw.String()
         else:
-            content[name] = _texts_or_numbers(columns, rows, place)
-    # pandas would make the text "nan" of a missing one if it were told the type
-    schema = types if library == "polars" else None
-    return nw.from_dict(content, schema, backend=library).to_native()
+            texts.append(name)
+            missing = None if library == "polars" else columns.all[place].missing
+            content[name] = [missing if row[place] is None else row[place] for row in rows]
+    if library == "polars":
+        types = {name: nw.String() if name in texts else nw.Float64() for name in columns.names}
+        return nw.from_dict(content, types, backend=library).to_native()
+    # told that it is text, pandas 2 makes the word "nan" of a missing one; not told, pandas 3 goes by the content
+    return nw.from_dict(content, backend=library).to_native().astype(dict.fromkeys(texts, object))
 
 
 def _kind_in(columns: Columns, rows: Sequence[list[Cell]], place: int) -> Kind:
