@@ -122,7 +122,7 @@ def _parse(
     texts: Sequence[str], command: Sequence[str], hub_options: dict[str, Any]
 ) -> Sequence[Target | WorkerTarget]:
     if command and hub_options:
-        name = next(iter(hub_options)).removesuffix("_function").replace("_", "-")
+        name = next(iter(hub_options)).removesuffix("_function").replace("_", "-").replace("types", "type")
         raise TargetError(
             f"--{name} is for pretrained models, and a worker of another program serves; leave it out"
         )
