@@ -2,9 +2,9 @@
 
 One worker that carries 307 a second is offered three times as much, from connections that are kept and from ones
 that are opened for each request, with clients that leave in the middle, for as many minutes as asked. The first
-fifth is left out: tables and pools fill up to their bounds in it. What steps are left come from bursts: the size is
-the highest that was ever needed, since the interpreter seldom gives memory back. Run it with nothing else on the
-machine::
+fifth is left out: tables and pools fill up to their bounds in it. What steps are left come from bursts: the size
+is the highest that was ever needed, since the interpreter seldom gives memory back. Run it with nothing else on
+the machine::
 
     python -m benchmarks.memory --minutes 10
 
