@@ -1,4 +1,4 @@
-"""What pandas and scikit-learn do for ``benchmarks.read_csv``: a CSV to the same features. In a venv of its own."""
+"""What pandas and scikit-learn do for ``benchmarks.read_csv``: a CSV to the same features. In its own venv."""
 
 __all__ = ("main",)
 
@@ -16,7 +16,7 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 NUMBERS = ["distance", "fare", "tip", "passengers", "age"]
 TEXTS = ["color", "payment", "zone"]
-PARTS = ["year", "month", "day", "weekday", "hour", "minute"]
+PARTS = ["year", "month", "day", "day_of_week", "hour", "minute"]
 
 
 def main() -> None:

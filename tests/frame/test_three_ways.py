@@ -111,8 +111,9 @@ def _close(found: NDArray[np.float32], wanted: NDArray[np.float32]) -> bool:
 def test_frame_rows_and_graph_give_the_same_numbers(
     training: list[dict[str, Any]], serving: list[dict[str, Any]], recipe: Recipe
 ) -> None:
-    whole = [{"x": 1.5, "y": 2.0, "n": 1, "flag": True, "town": "a", "note": "b"}, dict.fromkeys(_SCHEMA)]
-    frame = pl.DataFrame([*training, *whole], schema=_SCHEMA)
+    times = {"day": dt.date(2026, 1, 31), "at": dt.datetime(2026, 1, 31, 12)}  # noqa: DTZ001
+    whole = {"x": 1.5, "y": 2.0, "n": 1, "flag": True, "town": "a", "note": "b"} | times
+    frame = pl.DataFrame([*training, whole, dict.fromkeys(_SCHEMA)], schema=_SCHEMA)
     fitted = recipe.fit(frame)
     served = pl.DataFrame(serving, schema=_SCHEMA)
 

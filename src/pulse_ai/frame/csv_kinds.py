@@ -6,6 +6,7 @@ comparing null counts says at once whether all of a column fits.
 
 __all__ = ("Plan", "declared_plan", "guess_plan")
 
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -61,9 +62,7 @@ class Plan:
         """Return the values; null where the text is null or does not fit."""
         import polars as pl
 
-        if self.padded:
-            stripped = text.str.strip_chars()
-            text = pl.when(~stripped.is_in(list(nulls))).then(stripped)
+        text = self._present(text, nulls)
         match self.kind:
             case "text":
                 return text
@@ -78,6 +77,23 @@ class Plan:
             case "integer" | "number":
                 return self._number(text)
 
+    def misses(self, text: "pl.Expr", nulls: Sequence[str]) -> "pl.Expr":
+        """Return which values are there but do not fit."""
+        present = Plan("text", padded=self.padded).expression(text, nulls)
+        return self.expression(text, nulls).is_null() & present.is_not_null()
+
+    def _present(self, text: "pl.Expr", nulls: Sequence[str]) -> "pl.Expr":
+        """Return the text with null for what means null, unless that would become null by itself.
+
+        Looking each value up is dear: a column of numbers is spared it where no word for null is a number.
+        """
+        import polars as pl
+
+        text = text.str.strip_chars() if self.padded else text
+        if self.kind != "text" and not (self.kind in ("integer", "number") and any(map(_is_number, nulls))):
+            return text
+        return pl.when(~text.is_in(list(nulls))).then(text)
+
     def _number(self, text: "pl.Expr") -> "pl.Expr":
         import polars as pl
 
@@ -87,7 +103,16 @@ class Plan:
             text = pl.when(~coded).then(text)
         if self.decimal_comma:
             text = text.str.replace_all(".", "", literal=True).str.replace(",", ".", literal=True)
-        return text.cast(pl.Int64 if self.kind == "integer" else pl.Float64, strict=False)
+        if self.kind == "integer":
+            return text.cast(pl.Int64, strict=False)
+        return text.cast(pl.Float64, strict=False).fill_nan(None)
+
+
+def _is_number(text: str) -> bool:
+    try:
+        return math.isfinite(float(text))
+    except ValueError:
+        return False
 
 
 def guess_plan(sample: Sequence[str], *, nulls: Sequence[str], comma: bool) -> Plan | None:
@@ -105,13 +130,17 @@ def guess_plan(sample: Sequence[str], *, nulls: Sequence[str], comma: bool) -> P
     import polars as pl
 
     padded = any(value != value.strip() for value in sample)
-    values = [value.strip() for value in sample if value.strip() not in nulls] if padded else list(sample)
+    values = [value.strip() for value in sample if value.strip() not in nulls]
     if not values:
         return None
     text = pl.DataFrame({"": values})
     has_comma = comma and any("," in value for value in values)
     has_comma = has_comma and all(_DECIMAL_COMMA.fullmatch(value) for value in values)
-    shares = {plan: _share_fitting(text, plan) for plan in _candidates(decimal_comma=has_comma)}
+    plans = _candidates(decimal_comma=has_comma)
+    misfits = text.select(
+        plan.expression(pl.col(""), ()).null_count().alias(str(place)) for place, plan in enumerate(plans)
+    )
+    shares = {plan: 1 - count / len(values) for plan, count in zip(plans, misfits.row(0), strict=True)}
     fitting = [plan for plan, share in shares.items() if share == 1.0]
     nearly = [plan for plan, share in shares.items() if share >= _NEARLY]
     if len([plan for plan in fitting if plan.kind == "date"]) > 1:
@@ -119,12 +148,6 @@ def guess_plan(sample: Sequence[str], *, nulls: Sequence[str], comma: bool) -> P
         return Plan("text", padded=padded, why=why)
     # What nearly fits is tried, so that a person hears which values did not.
     return replace((fitting or nearly or [Plan("text")])[0], padded=padded)
-
-
-def _share_fitting(text: "pl.DataFrame", plan: Plan) -> float:
-    import polars as pl
-
-    return 1.0 - text.select(plan.expression(pl.col(""), ()).null_count()).item() / text.height
 
 
 def _candidates(*, decimal_comma: bool) -> list[Plan]:

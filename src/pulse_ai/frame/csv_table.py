@@ -16,7 +16,7 @@ from pulse_ai.frame.errors import ReadFailed, RecipeError
 if TYPE_CHECKING:
     import polars as pl
 
-_SAMPLE_ROWS = 2_000
+_SAMPLE_ROWS = 500
 _CHECKED_ROWS = 50_000
 _MOST_SHOWN = 40
 
@@ -60,9 +60,10 @@ class CsvTable:
 
         def misfits(plans: Mapping[str, Plan]) -> dict[str, int]:
             """Turn the columns into values, keep them, and count what did not fit."""
-            blanks = text.select(self._blanks(plans)).row(0, named=True)
             values.update(text.select(self._expressions(plans)).to_dict())
-            return {name: values[name].null_count() - blanks[name] for name in plans}
+            doubtful = [name for name in plans if values[name].null_count() > text[name].null_count()]
+            found = text.select(self._misses(name, plans[name]) for name in doubtful)
+            return dict.fromkeys(plans, 0) | (found.row(0, named=True) if doubtful else {})
 
         plans = self._settle(text.lazy(), self._plans(text.head(_SAMPLE_ROWS), types), misfits)
         late = {name: plan for name, plan in plans.items() if plan.kind == "text"}
@@ -87,12 +88,8 @@ class CsvTable:
 
         def misfits(plans: Mapping[str, Plan]) -> dict[str, int]:
             """Count, in one pass, what would not fit."""
-            nulls = [expression.null_count() for expression in self._expressions(plans)]
-            counts = text.select(
-                (found - blanks).alias(name)
-                for found, blanks, name in zip(nulls, self._blanks(plans), plans, strict=True)
-            )
-            return self._collect(counts).row(0, named=True)
+            counts = [self._misses(name, plan) for name, plan in plans.items()]
+            return self._collect(text.select(counts)).row(0, named=True)
 
         plans = self._settle(text, plans, misfits)
         frame = text.select(self._expressions(plans))
@@ -110,9 +107,7 @@ class CsvTable:
             source,
             separator=self.layout.separator,
             eol_char=self.layout.line_end,
-            infer_schema=False,
-            null_values=list(self.nulls),
-            with_column_names=lambda _: list(self.layout.names),
+            schema=dict.fromkeys(self.layout.names, pl.String),
             glob=False,
         )
 
@@ -164,12 +159,11 @@ class CsvTable:
         ]
         return {name: settled[name] for name in plans}
 
-    def _blanks(self, plans: Mapping[str, Plan]) -> list["pl.Expr"]:
-        """Return how many values of each column are null before they are turned into something."""
+    def _misses(self, name: str, plan: Plan) -> "pl.Expr":
+        """Return how many values of a column are there but do not fit its plan."""
         import polars as pl
 
-        texts = {name: Plan("text", padded=plan.padded) for name, plan in plans.items()}
-        return [plan.expression(pl.col(name), self.nulls).null_count() for name, plan in texts.items()]
+        return plan.misses(pl.col(name), self.nulls).sum().alias(name)
 
     def _widened(self, text: "pl.LazyFrame", name: str, plan: Plan, misfits: int) -> Plan:
         if plan.declared:
@@ -198,8 +192,7 @@ class CsvTable:
         """Return the first value that does not fit, and its line."""
         import polars as pl
 
-        present = Plan("text", padded=plan.padded).expression(pl.col(name), self.nulls)
-        misfit = plan.expression(pl.col(name), self.nulls).is_null() & present.is_not_null()
+        misfit = plan.misses(pl.col(name), self.nulls)
         found = text.select(name).with_row_index("row").filter(misfit).head(1)
         row, value = self._collect(found).row(0)
         return value[:_MOST_SHOWN], line_of_row(self.path, self.layout, row)

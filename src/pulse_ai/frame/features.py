@@ -10,10 +10,8 @@ from pulse_ai.frame.operations import Bank
 from pulse_ai.frame.table import Program, Spread
 
 
-def assemble(bank: Bank, codes: NDArray[np.int64], program: Program) -> NDArray[np.float32]:
-    """Return float32 of shape (rows, width); a number beyond 32 bits becomes infinite."""
-    rows = len(codes)
-    features = np.zeros((rows, len(program.names)), np.float32)
+def assemble(bank: Bank, codes: NDArray[np.int64], program: Program, features: NDArray[np.float32]) -> None:
+    """Write the features into zeros of shape (rows, width); a number beyond 32 bits becomes infinite."""
     column = 0
     with np.errstate(over="ignore"):
         for group in program.features:
@@ -23,7 +21,6 @@ def assemble(bank: Bank, codes: NDArray[np.int64], program: Program) -> NDArray[
             else:
                 features[:, column] = bank[group]
                 column += 1
-    return features
 
 
 def _spread(out: NDArray[np.float32], bank: Bank, codes: NDArray[np.int64], group: Spread) -> None:

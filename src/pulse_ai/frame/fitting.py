@@ -23,7 +23,7 @@ from pulse_ai.frame.fitted import (
     FittedTextLength,
 )
 from pulse_ai.frame.formula import parse_formula
-from pulse_ai.frame.learned import Counts, Moments, Sample
+from pulse_ai.frame.learned import Counts, Moments
 from pulse_ai.frame.steps import (
     Bins,
     DateParts,
@@ -57,15 +57,23 @@ _TAKES: Mapping[type, tuple[Role, ...]] = {
     Robust: _NUMBERS,
     Bins: _NUMBERS,
 }
+_MEDIAN, _QUARTILES = (0.5,), (0.25, 0.5, 0.75)
 _DATE_PARTS: tuple[Part, ...] = ("year", "month", "day", "weekday")
 _DAYTIME_PARTS: tuple[Part, ...] = ("hour", "minute")
 
 
 class Need(NamedTuple):
-    """One thing to learn: of which column, and what."""
+    """One thing to learn: of which column, and what.
+
+    Attributes:
+        name: The column.
+        what: ``moments``, ``counts`` of each value, or ``quantiles``.
+        shares: Which quantiles.
+    """
 
     name: str
-    what: Literal["moments", "counts", "sample"]
+    what: Literal["moments", "counts", "quantiles"]
+    shares: tuple[float, ...] = ()
 
 
 class Learned:
@@ -82,9 +90,9 @@ class Learned:
         """Return how often each value stands in a column."""
         return self._found[Need(name, "counts")]
 
-    def sample(self, name: str) -> Sample:
-        """Return a sample of a column's numbers."""
-        return self._found[Need(name, "sample")]
+    def quantiles(self, name: str, shares: tuple[float, ...]) -> list[float]:
+        """Return quantiles of a column's numbers; none where it has no value."""
+        return self._found[Need(name, "quantiles", shares)].quantiles()
 
 
 def touched(step: Step, table: Table) -> tuple[str, ...]:
@@ -102,23 +110,29 @@ def touched(step: Step, table: Table) -> tuple[str, ...]:
 
 def needs(step: Step, names: tuple[str, ...]) -> list[Need]:
     """Return what a step must learn of its columns; nothing where it can be finished at once."""
-    return [Need(name, what) for what in _wanted(step) for name in names]
+    return [need._replace(name=name) for need in _wanted(step) for name in names]
 
 
-def _wanted(step: Step) -> list[Literal["moments", "counts", "sample"]]:
+def _wanted(step: Step) -> list[Need]:
+    """Return what a step must learn, the column left open."""
+    moments, counts = Need("", "moments"), Need("", "counts")
     match step:
         case Impute(how="median"):
-            return ["sample"]
+            return [Need("", "quantiles", _MEDIAN)]
         case Impute(how="mean") | Standardise() | MinMax():
-            return ["moments"]
+            return [moments]
         case Robust():
-            return ["moments", "sample"]
+            return [moments, Need("", "quantiles", _QUARTILES)]
         case Impute(how="mode") | OneHot() | Ordinal(order=()):
-            return ["counts"]
+            return [counts]
         case Bins(edges=()):
-            return ["sample" if step.by == "quantile" else "moments"]
+            return [Need("", "quantiles", _bin_shares(step)) if step.by == "quantile" else moments]
         case _:
             return []
+
+
+def _bin_shares(step: Bins) -> tuple[float, ...]:
+    return tuple(number / step.count for number in range(1, step.count))
 
 
 def finish(step: Step, table: Table, names: tuple[str, ...], learned: Learned) -> FittedStep:
@@ -149,7 +163,7 @@ def _stand_in(step: Impute, table: Table, name: str, learned: Learned) -> Catego
         moments = learned.moments(name)
         found = [moments.mean] if moments.count else []
     else:
-        found = learned.sample(name).quantiles([0.5])
+        found = learned.quantiles(name, _MEDIAN)
     if not found:
         raise RecipeError(f"Impute: column {name!r} has nulls only; use Drop, or a constant")
     return found[0]
@@ -167,7 +181,7 @@ def _scale(
         if isinstance(step, MinMax):
             centre, spread = moments.low, moments.high - moments.low
         elif isinstance(step, Robust):
-            first, centre, third = learned.sample(name).quantiles([0.25, 0.5, 0.75])
+            first, centre, third = learned.quantiles(name, _QUARTILES)
             spread = third - first or moments.deviation
         columns[name] = (centre, spread or 1.0)
     how: Any = {Standardise: "standardise", MinMax: "min_max", Robust: "robust"}[type(step)]
@@ -221,9 +235,9 @@ def _edges(step: Bins, name: str, learned: Learned) -> tuple[float, ...]:
         return step.edges
     if step.count < 2:
         raise RecipeError(f"Bins: count must be at least 2, got {step.count}")
-    shares = [number / step.count for number in range(1, step.count)]
+    shares = _bin_shares(step)
     if step.by == "quantile":
-        return tuple(sorted(set(learned.sample(name).quantiles(shares))))
+        return tuple(sorted(set(learned.quantiles(name, shares))))
     moments = learned.moments(name)
     if not moments.count:
         return ()

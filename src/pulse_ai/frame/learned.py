@@ -93,13 +93,19 @@ class Sample:
     """A column's numbers for quantiles: all of them up to a million, beyond that a seeded uniform sample.
 
     The sample is Vitter's algorithm R, so the same rows in the same order give the same quantiles.
+
+    Args:
+        shares: Which quantiles are wanted, each in [0, 1].
+        most: How many numbers are kept.
     """
 
-    def __init__(self, most: int = _SAMPLE_ROWS) -> None:
+    def __init__(self, shares: tuple[float, ...], most: int = _SAMPLE_ROWS) -> None:
+        self._shares = shares
         self._most = most
         self._kept: list[NDArray[np.float64]] = []
         self._seen = 0
         self._random = np.random.default_rng(_SEED)
+        self._quantiles: list[float] | None = None
 
     def add(self, values: NDArray[np.float64]) -> None:
         """Take in a batch; NaN is null."""
@@ -119,9 +125,14 @@ class Sample:
         whole[places[hits]] = late[hits]
         self._kept = [whole]
 
-    def quantiles(self, shares: list[float]) -> list[float]:
-        """Return quantiles, linear between neighbours; none where the column has no value."""
-        if not self._seen:
-            return []
-        self._kept = [np.concatenate(self._kept)]
-        return [float(value) for value in np.quantile(self._kept[0], shares, overwrite_input=True)]
+    def quantiles(self) -> list[float]:
+        """Return the quantiles, linear between neighbours; none where the column has no value.
+
+        The numbers are let go of.
+        """
+        if self._quantiles is None:
+            whole = np.concatenate(self._kept) if self._kept else np.empty(0)
+            self._kept = []
+            found = np.quantile(whole, self._shares, overwrite_input=True) if len(whole) else whole
+            self._quantiles = [float(value) for value in found]
+        return self._quantiles

@@ -3,6 +3,7 @@
 __all__ = ("FittedRecipe", "Recipe")
 
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -13,6 +14,7 @@ from pulse_ai.core import InvalidInput
 from pulse_ai.frame.batches import (
     BATCH_ROWS,
     Encoded,
+    available_cores,
     batches_of,
     encode_frame,
     run_operations,
@@ -123,15 +125,19 @@ class FittedRecipe:
             RecipeError: A column is missing or of another kind than in training, has nulls that nothing
                 fills, or holds numbers that are too large.
         """
-        height = getattr(frame, "height", None)
+        height: int | None = getattr(frame, "height", None)
         if height is None:  # a lazy frame does not know
             parts = list(self.transform_batches(frame))
             return np.concatenate(parts) if parts else np.empty((0, self.width), np.float32)
-        features = np.empty((height, self.width), np.float32)
-        first = 0
-        for batch in self.transform_batches(frame):
-            features[first : first + len(batch)] = batch
-            first += len(batch)
+        self._check_kinds(frame)
+        features = np.zeros((height, self.width), np.float32)
+        with ThreadPoolExecutor(available_cores()) as pool:
+            jobs: list[Future[None]] = []
+            for number, batch in enumerate(batches_of(frame, [column.name for column in self.columns])):
+                first = number * BATCH_ROWS
+                jobs.append(pool.submit(self._fill, batch, features[first : first + BATCH_ROWS], first))
+            for job in jobs:
+                job.result()
         return features
 
     def transform_batches(
@@ -145,11 +151,9 @@ class FittedRecipe:
         self._check_kinds(frame)
         first = 0
         for batch in batches_of(frame, [column.name for column in self.columns], rows):
-            program = self._program
-            encoded = encode_frame(batch, self._by_name, program.numbers, program.codes)
-            features = self._features(encoded)
-            self._check_finite(features, first)
-            first += len(features)
+            features = np.zeros((batch.height, self.width), np.float32)
+            self._fill(batch, features, first)
+            first += batch.height
             yield features
 
     def encode(self, rows: Sequence[Mapping[str, Any]]) -> Encoded:
@@ -185,7 +189,9 @@ class FittedRecipe:
         Raises:
             InvalidInput: See ``encode``; also for numbers that are too large.
         """
-        features = self._features(self.encode(rows))
+        encoded = self.encode(rows)
+        features = np.zeros((len(rows), self.width), np.float32)
+        assemble(run_operations(encoded, self._program.operations), encoded.codes, self._program, features)
         if not np.isfinite(features).all():
             row, place = np.argwhere(~np.isfinite(features))[0]
             raise InvalidInput(f"row {row}: feature {self.names[place]!r} is null or too large a number")
@@ -231,9 +237,12 @@ class FittedRecipe:
             )
         return cls(saved.columns, saved.steps)
 
-    def _features(self, encoded: Encoded) -> NDArray[np.float32]:
-        bank = run_operations(encoded, self._program.operations)
-        return assemble(bank, encoded.codes, self._program)
+    def _fill(self, batch: "pl.DataFrame", features: NDArray[np.float32], first: int) -> None:
+        """Write the features of a batch whose first row is the frame's row ``first``."""
+        program = self._program
+        encoded = encode_frame(batch, self._by_name, program.numbers, program.codes)
+        assemble(run_operations(encoded, program.operations), encoded.codes, program, features)
+        self._check_finite(features, first)
 
     def _check_kinds(self, frame: "pl.DataFrame | pl.LazyFrame") -> None:
         schema = frame.collect_schema()
