@@ -197,6 +197,28 @@ def test_the_margin_covers_99_of_100_batches() -> None:
     assert 0.002 <= above / 2000 <= 0.03
 
 
+@pytest.mark.parametrize("before", [0, 1, 3, 8])
+@pytest.mark.parametrize("kind", ["uniform", "exponential"])
+def test_the_margin_of_batches_in_a_row_grows_with_the_root_of_their_number(before: int, kind: str) -> None:
+    chance, model = random.Random(before), CostModel()
+
+    def took_s() -> float:
+        return chance.uniform(0.02, 0.10) if kind == "uniform" else 0.02 + chance.expovariate(1 / 0.04)
+
+    for _ in range(3000):
+        model.batch_done(items=4, cost_bytes=400, took_s=took_s())
+    above, tries, mean_s = 0, 3000, 0.0
+    for _ in range(tries):
+        mean_s = model.predict_s(items=4, cost_bytes=400)
+        limit_s = (before + 1) * mean_s + model.margin_for_s(mean_s, after_s=before * mean_s)
+        spent = [took_s() for _ in range(before + 1)]
+        above += sum(spent) > limit_s
+        model.batch_done(items=4, cost_bytes=400, took_s=spent[0])
+    assert above / tries <= 0.04
+    margin_s = model.margin_for_s(mean_s, after_s=before * mean_s)
+    assert margin_s <= 1.6 * model.margin_for_s(mean_s) * (before + 1) ** 0.5
+
+
 def test_the_cost_model_learns_bytes_too() -> None:
     model = CostModel()
     for number in range(300):

@@ -105,6 +105,23 @@ def test_goodput_under_overload_is_at_least_95_percent_of_capacity(load: float, 
     assert late <= 0.08 * (late + report.answers["ok"])
 
 
+@pytest.mark.parametrize("timeout_s", [0.5, 1.0])
+def test_goodput_holds_where_service_times_vary_fivefold(timeout_s: float) -> None:
+    """A batch takes between one and five times its least time here, whatever is in it."""
+    capacity = 16 / (3 * (0.020 + 16 * 0.002))
+    goodputs: list[float] = []
+    for load in (1.5, 2.0, 5.0, 10.0):
+        traffic = Traffic(
+            requests=int(load * capacity * 60), rate=load * capacity, timeout_s=(timeout_s, timeout_s)
+        )
+        report = simulate(Scenario(workers=1, jitter=4.0, traffic=traffic))
+        goodputs.append(report.goodput)
+        late = report.answers.get("deadline_exceeded", 0)
+        assert late <= 0.10 * (late + report.answers["ok"])
+        assert max(report.ok_latencies_s) <= timeout_s
+    assert min(goodputs) >= 0.90 * capacity
+
+
 def test_nothing_is_refused_below_capacity_though_a_full_batch_would_not_fit_the_deadline() -> None:
     """A full batch of 16 takes up to 250 ms here, but at 20 a second none is ever full."""
     traffic = Traffic(requests=5000, rate=20.0, timeout_s=(0.25, 0.25))

@@ -19,9 +19,10 @@ from pulse_ai.core import (
     TooLarge,
 )
 from pulse_ai.serving.cost_model import CostModel
-from pulse_ai.serving.fleet import Fleet
+from pulse_ai.serving.fleet import Fleet, Run
+from pulse_ai.serving.forming import FormingBatch
 from pulse_ai.serving.quarantine import Quarantine
-from pulse_ai.serving.queue import BatchLimits, WaitingQueue
+from pulse_ai.serving.queue import WaitingQueue
 from pulse_ai.serving.safety_net import SafetyNet
 from pulse_ai.serving.shares import Shares
 from pulse_ai.serving.ticket import Ticket
@@ -29,6 +30,7 @@ from pulse_ai.serving.ticket import Ticket
 _LEAST_RETRY_S = 0.05
 _LONGEST_RETRY_S = 60.0
 _UNKNOWN_RETRY_S = 1.0  # before any batch was seen
+_WORTH_CHOOSING_S = 0.002  # shorter batches go as they come: the choice by size takes some 50 microseconds
 _GOLDEN = 0.618033988749895  # its multiples modulo 1 spread evenly: jitter without randomness
 
 
@@ -62,24 +64,42 @@ class Admission:
     def finishes_in_s(self, ticket: Ticket, *, now_s: float) -> float:
         """Return when the answer to a ticket that is offered now is likely to have come, in seconds from now."""
         ahead = self._ahead_items(ticket)
-        size = self._settings.batch_size
+        size, workers = self._settings.batch_size, max(len(self._fleet), 1)
         item_bytes = self._item_bytes(ticket)
         soonest_s, mean_s = self._fleet.left_s(now_s)
         if ahead < size:
-            own_s = self.model.predict_high_s(items=ahead + 1, cost_bytes=(ahead + 1) * item_bytes)
-            return soonest_s + own_s
-        full_s = self.model.predict_high_s(items=size, cost_bytes=size * item_bytes)
-        return mean_s + ahead // size * full_s / max(len(self._fleet), 1) + full_s
+            wait_s, shared_by = soonest_s, 1
+            own_s = self.model.predict_s(items=ahead + 1, cost_bytes=(ahead + 1) * item_bytes)
+        else:
+            own_s = self.model.predict_s(items=size, cost_bytes=size * item_bytes)
+            wait_s, shared_by = mean_s + ahead // size * own_s / workers, workers
+        return wait_s + own_s + self.model.margin_for_s(own_s, after_s=wait_s / shared_by)
 
-    def batch_limits(self, *, now_s: float) -> BatchLimits:
-        """Return how far a batch that is sent now may grow."""
-        settings = self._settings
-        return BatchLimits(
-            most_items=settings.batch_size,
+    def is_crowded(self, batch: FormingBatch, *, now_s: float) -> bool:
+        """Say whether the newest of what waits is likely to be late if this batch and all of it are served."""
+        newest = self._queue.newest()
+        if newest is None:
+            return False
+        takes_s = self.model.predict_s(items=len(batch.tickets), cost_bytes=batch.cost_bytes)
+        left_s = newest.deadline_at_s - now_s - takes_s / max(len(self._fleet), 1)
+        return self.finishes_in_s(newest, now_s=now_s) > left_s
+
+    def new_batch(self, *, now_s: float) -> FormingBatch:
+        """Return an empty batch that knows how far it may grow if it is sent now."""
+        settings, waiting = self._settings, len(self._queue)
+        size = settings.batch_size
+        queue_bytes = self._queue.size_bytes
+        workers = 0
+        if waiting > size:
+            full_s = self.model.predict_s(items=size, cost_bytes=size * queue_bytes // waiting)
+            workers = len(self._fleet) if full_s >= _WORTH_CHOOSING_S else 0
+        return FormingBatch(
+            most_items=size,
             most_bytes=settings.batch_limit_bytes,
             now_s=now_s,
-            safe_s=self.model.predict_s(items=settings.batch_size, cost_bytes=self._queue.size_bytes),
-            takes_s=self._takes_s,
+            model=self.model,
+            safe_s=self.model.predict_s(items=size, cost_bytes=queue_bytes),
+            workers=workers,
         )
 
     def batch_done(self, *, items: int, cost_bytes: int, took_s: float) -> None:
@@ -87,20 +107,27 @@ class Admission:
         model, settings = self.model, self._settings
         model.batch_done(items=items, cost_bytes=cost_bytes, took_s=took_s)
         if model.is_trusted:
-            base_s, item_s, self._byte_s = model.coefficients
+            base_s, item_s, byte_s = model.coefficients
+            full_s = base_s + item_s * settings.batch_size
+            usual_s = full_s + byte_s * settings.batch_size * cost_bytes / items
             batches = settings.queue_limit_items // settings.batch_size + 3  # waiting, running and its own
-            self._ample_s = batches * (base_s + item_s * settings.batch_size + model.margin_s)
+            self._byte_s = byte_s
+            self._ample_s = batches * full_s + model.margin_for_s(usual_s, after_s=batches * usual_s)
 
-    def _takes_s(self, items: int, cost_bytes: int) -> float:
-        return self.model.predict_s(items=items, cost_bytes=cost_bytes)
-
-    def overdue_s(self, takes_s: float) -> float:
-        """Return how long a batch that is predicted to take so long may take before its worker counts as hung."""
-        settings = self._settings
-        if not self.model.is_trusted:
-            return settings.overdue_s
-        allowed_s = settings.overdue_factor * (takes_s + self.model.margin_s)
-        return min(max(allowed_s, settings.overdue_least_s), settings.overdue_s)
+    def new_run(self, tickets: list[Ticket], *, now_s: float) -> Run:
+        """Return what to expect of a batch that is sent now."""
+        settings, model = self._settings, self.model
+        cost_bytes = sum([ticket.cost_bytes for ticket in tickets])
+        takes_s = model.predict_s(items=len(tickets), cost_bytes=cost_bytes)
+        high_s = takes_s + model.margin_for_s(takes_s)
+        overdue_s = settings.overdue_s
+        if model.is_trusted:
+            overdue_s = min(max(settings.overdue_factor * high_s, settings.overdue_least_s), overdue_s)
+        run = Run(tickets, cost_bytes, sent_at_s=now_s)
+        run.ends_at_s = now_s + takes_s
+        run.high_at_s = now_s + high_s
+        run.overdue_at_s = now_s + overdue_s
+        return run
 
     def behind_s(self, ticket: Ticket) -> float:
         """Return how far a ticket ranks behind for the sake of the other callers, in seconds."""

@@ -7,19 +7,29 @@ varies in some direction (every batch of the same size) cannot blow the estimate
 
 The spread round the line is kept as a running quantile of the error, moved up by a lot when an error is above
 it and down by a little when not, so that it settles where the wanted share of errors is below (Robbins and
-Monro, 1951).
+Monro, 1951). Errors are taken relative to the square root of the predicted time, as if the variance were in
+proportion to it. So one number serves small batches and large ones, and a sum too: batches one after another
+that take ``t`` together stray by ``spread * sqrt(t)``, since independent errors add up in squares. Four batches
+need twice the margin of one, not four times. Only the error of the mean itself adds up as it is.
 """
 
 __all__ = ("CostModel",)
+
+import math
 
 _DRIFT = 1e-2  # growth of each number's variance for a batch, relative to the noise and size of its input
 _SIZE_WEIGHT = 0.05  # of the newest batch in the running mean square of items and bytes
 _LARGEST_VARIANCE = 1e3  # of a number, relative likewise; also where it begins
 _QUANTILE = 0.99
+_NORMAL_SQ = 2.326**2  # the same quantile of a normal distribution, in standard deviations, squared
 _QUANTILE_STEP = 0.2  # of the mean absolute error, for each batch
+_MEAN_ERROR = (
+    0.05  # variance of the estimated mean, relative to the noise; its error is the same in each batch
+)
 _BATCHES_TO_TRUST = 4
 _BYTES = 1.0 / 1024  # bytes are counted in KiB
 _LEAST_KIB_SQ = 1e-6  # a batch of a single byte
+_LEAST_S = 1e-6  # a prediction under this counts as this much where an error is set against it
 
 
 class CostModel:
@@ -36,15 +46,26 @@ class CostModel:
         0.04
     """
 
-    __slots__ = ("_covariance", "_error_s", "_margin_s", "_sizes_sq", "_weights", "batches")
+    __slots__ = (
+        "_covariance",
+        "_error",
+        "_sizes_sq",
+        "_spread",
+        "_typical_s",
+        "_variance",
+        "_weights",
+        "batches",
+    )
 
     def __init__(self) -> None:
         self.batches = 0
         self._weights = (0.0, 0.0, 0.0)
         self._sizes_sq = (1.0, 1.0)
         self._covariance = (_LARGEST_VARIANCE, 0.0, 0.0, _LARGEST_VARIANCE, 0.0, _LARGEST_VARIANCE)
-        self._margin_s = 0.0
-        self._error_s = 0.0
+        self._spread = 0.0  # the quantile, in seconds by the root of a second
+        self._error = 0.0  # the mean absolute error, likewise
+        self._variance = 0.0  # the mean squared error, likewise
+        self._typical_s = 0.0
 
     @property
     def is_trusted(self) -> bool:
@@ -59,8 +80,22 @@ class CostModel:
 
     @property
     def margin_s(self) -> float:
-        """What is added to a prediction so that about 99 of 100 batches take less, in seconds."""
-        return self._margin_s
+        """What is added for 99 of 100 batches of the usual size to take less, in seconds."""
+        return self.margin_for_s(self._typical_s)
+
+    def margin_for_s(self, takes_s: float, *, after_s: float = 0.0) -> float:
+        """Return what is added to predicted times so that they are kept 99 times of 100.
+
+        Args:
+            takes_s: Predicted time of one batch, in seconds.
+            after_s: Predicted time of all batches before it together, in seconds.
+        """
+        if takes_s <= 0.0:
+            return 0.0
+        known = 1.0 + _MEAN_ERROR * after_s / takes_s
+        return math.sqrt(
+            self._spread * self._spread * takes_s + _NORMAL_SQ * self._variance * after_s * known
+        )
 
     def predict_s(self, *, items: int, cost_bytes: int) -> float:
         """Return how long a batch will take on average, in seconds, at least 0."""
@@ -69,7 +104,8 @@ class CostModel:
 
     def predict_high_s(self, *, items: int, cost_bytes: int) -> float:
         """Return a time that about 99 of 100 such batches stay under, in seconds."""
-        return self.predict_s(items=items, cost_bytes=cost_bytes) + self._margin_s
+        takes_s = self.predict_s(items=items, cost_bytes=cost_bytes)
+        return takes_s + self.margin_for_s(takes_s)
 
     def batch_done(self, *, items: int, cost_bytes: int, took_s: float) -> None:
         """Learn from one batch.
@@ -81,9 +117,10 @@ class CostModel:
         """
         kib = cost_bytes * _BYTES
         base_s, item_s, kib_s = self._weights
-        error_s = took_s - (base_s + item_s * items + kib_s * kib)
+        predicted_s = base_s + item_s * items + kib_s * kib
+        error_s = took_s - predicted_s
         if self.batches >= _BATCHES_TO_TRUST:
-            self._move_margin(error_s)
+            self._move_spread(error_s, max(predicted_s, _LEAST_S))
         self._move_sizes(items, kib)
         self._move_weights(items, kib, error_s)
         self.batches += 1
@@ -120,11 +157,13 @@ class CostModel:
             _make_positive(weights, self._covariance)
         self._weights = (weights[0], weights[1], weights[2])
 
-    def _move_margin(self, error_s: float) -> None:
-        self._error_s += 0.05 * (abs(error_s) - self._error_s)
-        step_s = _QUANTILE_STEP * self._error_s
-        move = _QUANTILE if error_s > self._margin_s else _QUANTILE - 1.0
-        self._margin_s = max(0.0, self._margin_s + step_s * move)
+    def _move_spread(self, error_s: float, predicted_s: float) -> None:
+        error = error_s / math.sqrt(predicted_s)
+        self._error += 0.05 * (abs(error) - self._error)
+        self._variance += 0.05 * (error * error - self._variance)
+        move = _QUANTILE if error > self._spread else _QUANTILE - 1.0
+        self._spread = max(0.0, self._spread + _QUANTILE_STEP * self._error * move)
+        self._typical_s += 0.05 * (predicted_s - self._typical_s)
 
 
 def _make_positive(weights: list[float], covariance: tuple[float, float, float, float, float, float]) -> None:

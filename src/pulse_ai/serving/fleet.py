@@ -16,19 +16,27 @@ class Run:
         cost_bytes: Their encoded size.
         sent_at_s: When it was sent.
         ends_at_s: When it is predicted to end.
+        high_at_s: By when 99 of 100 such batches have ended.
         overdue_at_s: When the worker counts as hung.
         killed: Whether the worker has been asked to be killed.
     """
 
-    __slots__ = ("cost_bytes", "ends_at_s", "killed", "overdue_at_s", "sent_at_s", "tickets")
+    __slots__ = (
+        "cost_bytes", "ends_at_s", "high_at_s", "killed", "overdue_at_s", "sent_at_s", "tickets",
+    )  # fmt: skip
 
-    def __init__(self, tickets: list[Ticket], *, sent_at_s: float, takes_s: float, overdue_s: float) -> None:
+    def __init__(self, tickets: list[Ticket], cost_bytes: int, *, sent_at_s: float) -> None:
         self.tickets = tickets
-        self.cost_bytes = sum(ticket.cost_bytes for ticket in tickets)
-        self.sent_at_s = sent_at_s
-        self.ends_at_s = sent_at_s + takes_s
-        self.overdue_at_s = sent_at_s + overdue_s
+        self.cost_bytes = cost_bytes
+        self.sent_at_s = self.ends_at_s = self.high_at_s = self.overdue_at_s = sent_at_s
         self.killed = False
+
+    def left_s(self, now_s: float) -> float:
+        """Return how much longer it is likely to take, in seconds.
+
+        One that takes longer than predicted is taken to end half-way between now and the latest that is likely.
+        """
+        return max(0.0, self.ends_at_s - now_s, 0.5 * (self.high_at_s - now_s))
 
 
 class Fleet:
@@ -104,5 +112,5 @@ class Fleet:
 
     def left_s(self, now_s: float) -> tuple[float, float]:
         """Return how long until a worker is free, at the soonest and on average, in seconds."""
-        lefts = [max(0.0, run.ends_at_s - now_s) if run is not None else 0.0 for run in self._runs.values()]
+        lefts = [run.left_s(now_s) if run is not None else 0.0 for run in self._runs.values()]
         return (min(lefts), sum(lefts) / len(lefts)) if lefts else (0.0, 0.0)

@@ -6,12 +6,12 @@ the earliest deadline goes first within a class; interactive items go before bat
 since new deadlines are ever later; and a caller who floods the queue ranks behind one who does not.
 """
 
-__all__ = ("BatchLimits", "WaitingQueue")
+__all__ = ("WaitingQueue",)
 
 from collections import OrderedDict
-from collections.abc import Callable
 from heapq import heapify, heappop, heappush
 
+from pulse_ai.serving.forming import WINDOW_BATCHES, FormingBatch
 from pulse_ai.serving.ticket import Ticket, TicketState
 
 _SPARE_ENTRIES = 64  # dead entries that the heap may hold beyond the live ones
@@ -63,25 +63,32 @@ class WaitingQueue:
             return ticket
         return None
 
-    def take(self, limits: "BatchLimits", *, newest_first: bool = False) -> list[Ticket]:
-        """Remove and return the first tickets by rank, or the newest ones, as many as the limits allow.
+    def fill(self, batch: FormingBatch, *, newest_first: bool = False) -> None:
+        """Move the first tickets by rank into a batch, or the newest ones, as many as it takes.
 
-        At least one is taken where any waits.
+        Where a batch is long enough for the choice to pay, and more waits than fits, the ones of like size
+        among the next few batches' worth share it.
         """
-        taken: list[Ticket] = []
-        cost_bytes = 0
-        ends_at_s = float("inf")
-        while len(taken) < limits.most_items:
-            ticket = self._newest() if newest_first else self._first()
-            if ticket is None:
-                break
-            cost_bytes += ticket.cost_bytes
-            ends_at_s = min(ends_at_s, ticket.deadline_at_s)
-            if taken and not limits.allow(len(taken) + 1, cost_bytes, ends_at_s):
-                break
+        most = batch.most_items
+        if batch.workers and not newest_first and len(self._by_arrival) > most - len(batch.tickets):
+            self._fill_alike(batch)
+            return
+        while len(batch.tickets) < most:
+            ticket = self.newest() if newest_first else self._first()
+            if ticket is None or not batch.add(ticket):
+                return
             self.discard(ticket)
-            taken.append(ticket)
-        return taken
+
+    def _fill_alike(self, batch: FormingBatch) -> None:
+        window: list[tuple[float, int, Ticket]] = []
+        while len(window) < WINDOW_BATCHES * batch.most_items and self._first() is not None:
+            window.append(heappop(self._heap))
+        chosen = batch.choose([entry[2] for entry in window])
+        for place, entry in enumerate(window):
+            if place in chosen and batch.add(entry[2]):
+                self.discard(entry[2])
+            else:
+                heappush(self._heap, entry)
 
     def _first(self) -> Ticket | None:
         """Return the first ticket by rank, and forget those that have left."""
@@ -92,43 +99,8 @@ class WaitingQueue:
             heappop(heap)
         return None
 
-    def _newest(self) -> Ticket | None:
+    def newest(self) -> Ticket | None:
+        """Return the ticket that came last."""
         for ticket in reversed(self._by_arrival.values()):
             return ticket
         return None
-
-
-class BatchLimits:
-    """How far a batch may grow.
-
-    Args:
-        most_items: Most items.
-        most_bytes: Most bytes.
-        now_s: When it would be sent.
-        safe_s: A batch within the first two limits takes no longer than this; so with more time than that left
-            there is nothing to work out.
-        takes_s: Told items and bytes, says how long such a batch takes, in seconds.
-    """
-
-    __slots__ = ("_most_bytes", "_now_s", "_safe_at_s", "_takes_s", "most_items")
-
-    def __init__(
-        self,
-        *,
-        most_items: int,
-        most_bytes: int,
-        now_s: float,
-        safe_s: float,
-        takes_s: Callable[[int, int], float],
-    ) -> None:
-        self.most_items = most_items
-        self._most_bytes = most_bytes
-        self._now_s = now_s
-        self._safe_at_s = now_s + safe_s
-        self._takes_s = takes_s
-
-    def allow(self, items: int, cost_bytes: int, ends_at_s: float) -> bool:
-        """Say whether a batch of this size may be, if its tightest deadline is at ``ends_at_s``."""
-        if cost_bytes > self._most_bytes:
-            return False
-        return self._safe_at_s <= ends_at_s or self._now_s + self._takes_s(items, cost_bytes) <= ends_at_s

@@ -29,7 +29,7 @@ from pulse_ai.port import OK, Result
 from pulse_ai.serving.admission import Admission
 from pulse_ai.serving.deadlines import Deadlines
 from pulse_ai.serving.failures import failure_of
-from pulse_ai.serving.fleet import Fleet, Run
+from pulse_ai.serving.fleet import Fleet
 from pulse_ai.serving.queue import WaitingQueue
 from pulse_ai.serving.retries import RetryQueue
 from pulse_ai.serving.statistics import Counters, Statistics
@@ -223,11 +223,11 @@ class Scheduler:
             tickets = self._retries.next_group()
             if tickets:
                 self.counters.retried += len(tickets)
+                self._send(tickets, now_s)
             elif self._is_due(now_s):
-                tickets = self._take(now_s)
+                self._send(self._next_batch(now_s), now_s)
             else:
                 return
-            self._send(tickets, now_s)
 
     def _is_due(self, now_s: float) -> bool:
         """Say whether a batch should be taken from the queue now."""
@@ -241,26 +241,25 @@ class Scheduler:
             or now_s >= oldest.offered_at_s + settings.batch_timeout_s
         )
 
-    def _take(self, now_s: float) -> list[Ticket]:
-        """Take the next batch; what can no longer finish gives way to what can."""
-        limits = self._admission.batch_limits(now_s=now_s)
+    def _next_batch(self, now_s: float) -> list[Ticket]:
+        """Form a batch from the queue; what would cost the others too much gives way to them."""
+        batch = self._admission.new_batch(now_s=now_s)
         newest_first = self._admission.net.newest_first
-        tickets = self._queue.take(limits, newest_first=newest_first)
-        while len(tickets) == 1 and len(self._queue) and self._is_hopeless(tickets[0], now_s):
-            self._expire(tickets[0], now_s, where="in the queue; it could no longer finish")
-            tickets = self._queue.take(limits, newest_first=newest_first)
-        return tickets
-
-    def _is_hopeless(self, ticket: Ticket, now_s: float) -> bool:
-        model = self._admission.model
-        takes_s = model.predict_s(items=1, cost_bytes=ticket.cost_bytes)
-        return model.is_trusted and now_s + takes_s > ticket.deadline_at_s
+        self._queue.fill(batch, newest_first=newest_first)
+        while batch.cut and len(self._queue):
+            gone = batch.let_go(
+                waiting=len(self._queue), crowded=self._admission.is_crowded(batch, now_s=now_s)
+            )
+            if not gone:
+                break
+            for ticket in gone:
+                self._expire(ticket, now_s, where="in the queue; it gave way to what could still finish")
+            self._queue.fill(batch, newest_first=newest_first)
+        return batch.tickets
 
     def _send(self, tickets: list[Ticket], now_s: float) -> None:
         self._next_batch_id += 1
-        cost_bytes = sum(ticket.cost_bytes for ticket in tickets)
-        takes_s = self._admission.model.predict_s(items=len(tickets), cost_bytes=cost_bytes)
-        run = Run(tickets, sent_at_s=now_s, takes_s=takes_s, overdue_s=self._admission.overdue_s(takes_s))
+        run = self._admission.new_run(tickets, now_s=now_s)
         for ticket in tickets:
             self._leave_queue(ticket)
             ticket.state = TicketState.RUNNING

@@ -62,6 +62,8 @@ class Scenario:
         workers: How many.
         batch_s: Time of a batch, in seconds, whatever is in it.
         item_s: Time that each item adds, in seconds.
+        byte_s: Time that each byte adds, in seconds.
+        pads: Whether every item takes as many bytes as the longest of its batch.
         jitter: Service times are multiplied by a number uniform in ``[1, 1 + jitter]``.
         drain_after: After so many arrivals the service is told to stop; 0 means never.
         grace_s: The time that a drain gives accepted work, in seconds.
@@ -74,6 +76,8 @@ class Scenario:
     workers: int = 2
     batch_s: float = 0.020
     item_s: float = 0.002
+    byte_s: float = 0.0
+    pads: bool = False
     jitter: float = 0.1
     drain_after: int = 0
     grace_s: float = 1.0

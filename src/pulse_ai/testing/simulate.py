@@ -214,7 +214,10 @@ class _Simulation:
         self._sent += 1
         self._check_batch(action)
         ids = [ticket.id for ticket in action.tickets]
-        took_s = (scenario.batch_s + scenario.item_s * len(ids)) * (1 + scenario.jitter * chance.random())
+        sizes = [ticket.cost_bytes for ticket in action.tickets]
+        cost_bytes = max(sizes) * len(sizes) if scenario.pads else sum(sizes)
+        took_s = scenario.batch_s + scenario.item_s * len(ids) + scenario.byte_s * cost_bytes
+        took_s *= 1 + scenario.jitter * chance.random()
         hangs = chance.random() < scenario.faults.hang_share
         batch = _Batch(action.worker_id, action, ids, hangs)
         self._batches[action.worker_id] = batch
@@ -307,7 +310,7 @@ class _Simulation:
             alone = alone or bool(self._scenario.faults.hang_share)
             self._require("G5", alone, f"request {request.ticket.id} was called poisoned, but is not")
         elif error.code == "deadline_exceeded":
-            due = self._now_s >= request.ticket.deadline_at_s or "no longer finish" in str(error)
+            due = self._now_s >= request.ticket.deadline_at_s or "gave way" in str(error)
             self._require("G9", due, f"request {request.ticket.id} expired before its deadline")
 
     def _check_batch(self, action: SendBatch) -> None:
