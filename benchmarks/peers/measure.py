@@ -24,6 +24,7 @@ from benchmarks.peers.results import Death, Rung, Sizes, Visit
 from benchmarks.peers.servers import Peer, Running, ask, running, version_of
 from pulse_ai.bench import load
 
+_LISTEN_S = 1.0  # how long it is listened whether the machine is quiet
 _OPEN_S = 60.0  # the time limit while capacity is found
 _PATIENCE_S = 10.0  # how long the generator waits for an answer meanwhile
 _SATURATE = 64  # connections in a closed loop: four batches' worth
@@ -52,7 +53,7 @@ def visit(peer: Peer, model: Model, sizes: Sizes, *, number: int, deaths: bool, 
         deaths: Whether its workers are killed too.
         tell: Told what is being measured.
     """
-    found = Visit(peer=peer.name, round=number, version=version_of(peer), load_before=os.getloadavg()[0])
+    found = Visit(peer=peer.name, round=number, version=version_of(peer), busy_before=_busy())
     try:
         found = _saturate(peer, model, sizes, found, tell)
         found = _climb(peer, model, sizes, found, tell)
@@ -60,6 +61,13 @@ def visit(peer: Peer, model: Model, sizes: Sizes, *, number: int, deaths: bool, 
     except RuntimeError as error:
         tell(str(error))
         return msgspec.structs.replace(found, failed=str(error).splitlines()[0])
+
+
+def _busy() -> float:
+    """Return the share of the processors' time that is used while nothing of ours runs."""
+    import psutil
+
+    return psutil.cpu_percent(interval=_LISTEN_S) / 100.0
 
 
 @contextlib.contextmanager

@@ -9,6 +9,7 @@ from benchmarks.peers.catalogue import TEXT
 from benchmarks.peers.results import Death, Level, Results, levels_of
 from pulse_ai.bench.charts import Axis, Bar, Mark, Series, bar_chart, line_chart, standalone
 
+_QUIET = 0.1  # share of the processors that others may use
 _TRACE_S = 0.5  # width of a point in the traces
 
 
@@ -76,8 +77,6 @@ def _trace(death: Death) -> Iterator[tuple[float, float]]:
 def to_markdown(results: Results) -> str:
     """Return the figures as tables, with what decided them."""
     sizes = results.sizes
-    loads = [visit.load_before for visit in results.visits] or [0.0]
-    busy = f"Load average before the visits: {min(loads):.1f} to {max(loads):.1f}."
     parts = [
         f"# {results.title[0].upper()}{results.title[1:]}, behind each server",
         _ABOUT.format(
@@ -96,10 +95,20 @@ def to_markdown(results: Results) -> str:
         "What their own docs promise:",
         _table(_PROMISE_HEAD, list(_promise_rows(results))),
         *(f"{visit.peer}, round {visit.round}: {visit.failed}" for visit in results.visits if visit.failed),
-        f"Measured on {results.machine.line()}. {busy}",
+        f"Measured on {results.machine.line()}. {_quietness(results)}",
         f"`{results.command}`",
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def _quietness(results: Results) -> str:
+    """Return a sentence on what else the machine did before the visits."""
+    shares = [visit.busy_before for visit in results.visits] or [0.0]
+    used = f"{statistics.median(shares):.0%} of the processors, at most {max(shares):.0%}"
+    text = f"Before the visits others used {used}."
+    if max(shares) <= _QUIET:
+        return text
+    return f"**{text} The machine was not quiet: these figures show no more than that the comparison runs.**"
 
 
 _ABOUT = (

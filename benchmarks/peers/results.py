@@ -85,7 +85,7 @@ class Visit(msgspec.Struct, frozen=True, kw_only=True):
         peer: Its name.
         round: From 1.
         version: Of the server.
-        load_before: Load average of the machine before it was started.
+        busy_before: Share of the processors' time that others used just before it was started.
         starts_s: From the command to the first 200, each time that it was started.
         memory_bytes: Of all of its processes after it was saturated.
         agrees: Whether its answers are those that the model gives.
@@ -99,7 +99,7 @@ class Visit(msgspec.Struct, frozen=True, kw_only=True):
     peer: str
     round: int
     version: str
-    load_before: float
+    busy_before: float
     starts_s: tuple[float, ...] = ()
     memory_bytes: int = 0
     agrees: bool = False

@@ -10,6 +10,7 @@ Servers take turns, round after round. Each visit is kept as soon as it is done,
 
 import argparse
 import shlex
+import signal
 import sys
 from pathlib import Path
 
@@ -28,6 +29,7 @@ MODELS = ("embedded", "distilbert")
 
 
 def main() -> None:
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))  # so that servers are stopped too
     given = _arguments()
     sizes = Sizes(seconds=given.seconds, shares=tuple(given.shares))
     peers = [TEXT[name] for name in given.only]

@@ -35,7 +35,7 @@ def visit(
         peer=peer,
         round=number,
         version="1.0",
-        load_before=0.1,
+        busy_before=0.05,
         starts_s=(1.0, 2.0, 3.0),
         memory_bytes=100 * 2**20,
         agrees=True,

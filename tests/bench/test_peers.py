@@ -5,6 +5,7 @@ import sys
 import textwrap
 from pathlib import Path
 
+import msgspec
 import pytest
 from benchmarks.peers import measure
 from benchmarks.peers.catalogue import TEXT
@@ -79,6 +80,14 @@ def test_the_tables_hold_every_server_and_say_what_failed():
         {line.count(" | ") for line in part.splitlines()} for part in text.split("\n\n") if part[0] == "|"
     ]
     assert all(len(width - {0}) == 1 for width in widths)
+
+
+def test_a_machine_that_was_not_quiet_is_told():
+    assert "at most 5%." in to_markdown(made.results(GOOD))
+    noisy = msgspec.structs.replace(BAD, busy_before=0.6)
+    assert "**Before the visits others used 32% of the processors, at most 60%. " in to_markdown(
+        made.results(GOOD, noisy)
+    )
 
 
 def test_each_chart_has_a_line_for_each_server(tmp_path: Path):
