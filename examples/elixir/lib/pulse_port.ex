@@ -25,6 +25,7 @@ defmodule PulsePort do
     * `:batch_size` - most requests that Python predicts together; 16.
     * `:max_in_flight` - most requests that Python has not answered; above it `{:error, :busy}`. 64.
     * `:overdue_ms` - a request that Python has for longer means a hung process, which is killed; 10_000.
+    * `:start_timeout_ms` - the same for loading the model; 120_000.
     * `:warm_up` - the payload of a first request; its answer, whatever it is, says that the model is loaded.
       `nil`.
     * `:on_ready` - a function without arguments, called in the GenServer when the model is loaded.
@@ -34,6 +35,8 @@ defmodule PulsePort do
   use GenServer, shutdown: 5_000
 
   @timeout_ms 1_000
+  # Pulse ends at a longer frame, so none is sent.
+  @max_frame 64 * 1024 * 1024
   # Bytes that may wait in front of the pipe; above the higher one the next request is refused.
   @busy_limits {4 * 1024 * 1024, 16 * 1024 * 1024}
 
@@ -60,7 +63,7 @@ defmodule PulsePort do
     ref = make_ref()
     # Encoded here and not in the GenServer, so that callers do this work side by side.
     frame = :erlang.term_to_binary({ref, payload})
-    deadline = System.monotonic_time(:millisecond) + timeout_ms
+    deadline = now() + timeout_ms
 
     try do
       GenServer.call(server, {:infer, ref, frame, deadline}, timeout_ms)
@@ -82,17 +85,18 @@ defmodule PulsePort do
     Process.flag(:trap_exit, true)
     port = open(options)
     {:os_pid, os_pid} = Port.info(port, :os_pid)
-    overdue_ms = Keyword.get(options, :overdue_ms, 10_000)
 
     state = %{
       port: port,
       os_pid: os_pid,
       in_flight: %{},
       max_in_flight: Keyword.get(options, :max_in_flight, 64),
-      max_frame: Bitwise.bsl(1, 8 * Keyword.get(options, :packet, 4)) - 1,
+      max_frame: min(Bitwise.bsl(1, 8 * Keyword.get(options, :packet, 4)) - 1, @max_frame),
       warm_up: make_ref(),
       on_ready: Keyword.get(options, :on_ready, fn -> :ok end),
-      overdue_ms: overdue_ms
+      since: now(),
+      start_timeout_ms: Keyword.get(options, :start_timeout_ms, 120_000),
+      overdue_ms: Keyword.get(options, :overdue_ms, 10_000)
     }
 
     warm_up = {state.warm_up, Keyword.get(options, :warm_up)}
@@ -102,10 +106,8 @@ defmodule PulsePort do
 
   @impl true
   def handle_call({:infer, ref, frame, deadline}, from, state) do
-    now = System.monotonic_time(:millisecond)
-
     cond do
-      now >= deadline ->
+      now() >= deadline ->
         {:noreply, state}
 
       byte_size(frame) > state.max_frame ->
@@ -114,8 +116,8 @@ defmodule PulsePort do
       map_size(state.in_flight) >= state.max_in_flight ->
         {:reply, {:error, :busy}, state}
 
-      Port.command(state.port, frame, [:nosuspend]) ->
-        {:noreply, put_in(state.in_flight[ref], {from, now})}
+      sent?(state.port, frame) ->
+        {:noreply, put_in(state.in_flight[ref], {from, now()})}
 
       true ->
         {:reply, {:error, :busy}, state}
@@ -134,17 +136,13 @@ defmodule PulsePort do
   end
 
   def handle_info({port, {:exit_status, status}}, %{port: port} = state) do
-    {:stop, {:exit_status, status}, %{state | port: nil}}
+    {:stop, {:exit_status, status}, state}
   end
 
   def handle_info(:check_overdue, state) do
-    now = System.monotonic_time(:millisecond)
-    sent = for {_ref, {_from, sent_at}} <- state.in_flight, do: sent_at
-
-    if now - Enum.min(sent, fn -> now end) > state.overdue_ms do
-      {:stop, {:overdue, state.overdue_ms}, state}
-    else
-      {:noreply, check_later(state)}
+    case overdue(state) do
+      nil -> {:noreply, check_later(state)}
+      reason -> {:stop, reason, state}
     end
   end
 
@@ -156,11 +154,11 @@ defmodule PulsePort do
   def handle_info({:EXIT, _other, reason}, state), do: {:stop, reason, state}
 
   @impl true
-  def terminate(_reason, %{port: nil}), do: :ok
-
   def terminate(_reason, state) do
-    # The port is open, so the process has not been reaped and the number is still its own.
-    System.cmd("kill", ["-KILL", Integer.to_string(state.os_pid)], stderr_to_stdout: true)
+    # While the port is open the process has not been reaped, so the number is still its own.
+    if Port.info(state.port) do
+      System.cmd("kill", ["-KILL", Integer.to_string(state.os_pid)], stderr_to_stdout: true)
+    end
   end
 
   defp open(options) do
@@ -184,6 +182,14 @@ defmodule PulsePort do
     )
   end
 
+  # False where too much waits in front of the pipe. A port that has just closed has taken it: why it closed is on
+  # its way to us, and answers the caller.
+  defp sent?(port, frame) do
+    Port.command(port, frame, [:nosuspend])
+  rescue
+    ArgumentError -> true
+  end
+
   # :safe makes no atoms; the ones that Pulse itself sends are in this file.
   defp decode(data) do
     :erlang.binary_to_term(data, [:safe])
@@ -193,7 +199,7 @@ defmodule PulsePort do
 
   defp settle(ref, _answer, %{warm_up: ref} = state) do
     state.on_ready.()
-    {:noreply, %{state | warm_up: nil}}
+    {:noreply, %{state | warm_up: nil, since: now()}}
   end
 
   defp settle(ref, answer, state) do
@@ -217,8 +223,22 @@ defmodule PulsePort do
     {:error, {:invalid_input, "a frame of #{byte_size(frame)} bytes is over #{state.max_frame}"}}
   end
 
+  # Requests that came while the model was loading have waited since it is loaded, and not longer.
+  defp overdue(%{warm_up: nil} = state) do
+    sent = for {_ref, {_from, sent_at}} <- state.in_flight, do: max(sent_at, state.since)
+    waited_ms = now() - Enum.min(sent, &now/0)
+    if waited_ms > state.overdue_ms, do: {:overdue, state.overdue_ms}
+  end
+
+  defp overdue(state) do
+    if now() - state.since > state.start_timeout_ms, do: {:start_timeout, state.start_timeout_ms}
+  end
+
   defp check_later(state) do
-    Process.send_after(self(), :check_overdue, max(div(state.overdue_ms, 4), 1))
+    period_ms = div(min(state.overdue_ms, state.start_timeout_ms), 4)
+    Process.send_after(self(), :check_overdue, max(period_ms, 1))
     state
   end
+
+  defp now, do: System.monotonic_time(:millisecond)
 end

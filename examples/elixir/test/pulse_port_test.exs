@@ -171,6 +171,17 @@ defmodule PulsePortTest do
       assert eventually(fn -> not running?(os_pid) end)
     end
 
+    test "when the model takes too long to load" do
+      Process.flag(:trap_exit, true)
+
+      {:ok, server} =
+        PulsePort.start_link(task("LoadsForLong", start_timeout_ms: 500, overdue_ms: 100))
+
+      os_pid = PulsePort.os_pid(server)
+      assert ask(server, "x") == {:error, {:down, {:start_timeout, 500}}}
+      assert eventually(fn -> not running?(os_pid) end)
+    end
+
     test "when the server is killed while Python predicts" do
       Process.flag(:trap_exit, true)
       {:ok, server} = PulsePort.start_link(task("Sleeps"))

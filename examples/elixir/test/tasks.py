@@ -81,3 +81,13 @@ class NeverLoads(Task):
 
     def predict(self, items: list[str]) -> list[str]:
         return items
+
+
+class LoadsForLong(Task):
+    """Is still loading."""
+
+    def load(self) -> None:
+        time.sleep(600)  # noqa: TID251 - this is the slow work itself
+
+    def predict(self, items: list[str]) -> list[str]:
+        return items
