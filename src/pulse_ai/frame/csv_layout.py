@@ -33,6 +33,7 @@ class Layout(NamedTuple):
         separator: What stands between fields.
         line_end: The last byte of a line's end.
         names: The columns' names, each once and none empty.
+        header_lines: How many lines the names take.
         oddities: What was unusual, a sentence each.
     """
 
@@ -40,6 +41,7 @@ class Layout(NamedTuple):
     separator: str
     line_end: str
     names: tuple[str, ...]
+    header_lines: int
     oddities: tuple[str, ...]
 
 
@@ -66,12 +68,15 @@ def sniff_layout(path: Path, *, separator: str | None, encoding: str) -> Layout:
     found = separator or _separator_of(text, whole=len(head) < _HEAD_BYTES)
     if separator is None and found != ",":
         oddities.append(f"the separator is {found!r}")
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=found)
-    header = next(iter(reader))
+    reader = csv.reader(io.StringIO(text, newline=line_end), delimiter=found)
+    try:
+        header = next(reader)
+    except csv.Error as error:
+        raise ReadFailed(f"the names cannot be read: {error}", file=str(path), line=1) from error
     if not any(name.strip() for name in header):
         raise ReadFailed("the first line is empty; it must name the columns", file=str(path), line=1)
     names, odd_names = _named(header)
-    return Layout(encoding, found, line_end, names, (*oddities, *odd_names))
+    return Layout(encoding, found, line_end, names, reader.line_num, (*oddities, *odd_names))
 
 
 def _check_is_text(head: bytes, path: Path) -> None:

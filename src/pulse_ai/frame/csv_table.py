@@ -107,7 +107,10 @@ class CsvTable:
             source,
             separator=self.layout.separator,
             eol_char=self.layout.line_end,
+            has_header=False,
+            skip_lines=self.layout.header_lines,
             schema=dict.fromkeys(self.layout.names, pl.String),
+            raise_if_empty=False,
             glob=False,
         )
 
