@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import jax
 import msgspec
 
 from pulse_ai.train.errors import CheckpointError
@@ -23,6 +22,7 @@ from pulse_ai.train.place import Resume
 from pulse_ai.train.program import Plan
 from pulse_ai.train.run import best_of, variables_of
 from pulse_ai.train.weights import flattened, read_tree, save_weights, unflattened, write_atomically
+from pulse_ai.train.xla import jax
 
 _FORMAT = "pulse-checkpoint-1"
 

@@ -5,12 +5,11 @@ __all__ = ("outputs_of",)
 from functools import cache
 from typing import Any
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 
 from pulse_ai.train.errors import BadRows
 from pulse_ai.train.network import Network, Variables
+from pulse_ai.train.xla import jax, jnp
 
 _LARGEST_BLOCK = 4096
 

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-import jax.numpy as jnp
 import numpy as np
 
 from pulse_ai.train.errors import BadNetwork, BadRows
@@ -22,8 +21,9 @@ from pulse_ai.train.program import Plan
 from pulse_ai.train.rows import Rows, balanced_weights
 from pulse_ai.train.rules import EarlyStopping
 from pulse_ai.train.run import Handler, Outcome
+from pulse_ai.train.xla import jnp
 
-On = tuple[Event, Handler] | tuple[Event, Handler, Filter] | Attachable
+On = tuple[Event, Handler] | tuple[Event, Handler, Filter | None] | Attachable
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,10 +133,12 @@ def fit(
     wanted = plan.objective
     loop = Loop(plan=plan, learning_rate=settings.learning_rate, seed=settings.seed)
     for one in handlers:
-        if isinstance(one, tuple):
+        if not isinstance(one, tuple):
+            one.attach(loop)
+        elif len(one) == 2:
             loop.on(*one)
         else:
-            one.attach(loop)
+            loop.on(*one)
     outcome = loop.run(weighted(training, settings, wanted), validation, epochs=settings.epochs)
     return Trained(network=network, variables=outcome.variables, objective=wanted, outcome=outcome)
 

@@ -40,17 +40,18 @@ class MemoryRun(Run):
         start: Resume,
     ) -> None:
         super().__init__(plan, handlers, rows[1], epochs, start)
-        self.rows, self.steps = rows, steps_of(plan, rows[0])
+        self.rows = rows
+        self.epoch_steps = self.steps = steps_of(plan, rows[0])
         self.epoch_s = 0.0  # how long an epoch takes; 0 before the first
 
     def to_the_end(self) -> Outcome:
         """Run until the last epoch, or until something stops it."""
-        self._call(0, self.steps)  # compiles, so that the next call's time is an epoch's
+        self._call(0, self.epoch_steps)  # compiles, so that the next call's time is an epoch's
         return super().to_the_end()
 
     def halt_epoch(self) -> None:
         """Have the epoch end at this step: the next call does no more of it, and finishes it."""
-        self.state = self.state._replace(step=np.int32(self.steps))
+        self.state = self.state._replace(step=np.int32(self.epoch_steps))
 
     def go_on(self) -> None:
         """Call the program once, and tell what happened."""
@@ -61,7 +62,7 @@ class MemoryRun(Run):
             return
         count, end = self._until_next_event(epoch, at)
         new = self._call(count, end)
-        step = epoch * self.steps + end
+        step = epoch * self.epoch_steps + end
         if at < end and self.following(Event.STEP_COMPLETED, step - 1) == step:
             self.tell(Event.STEP_COMPLETED, step, at=(epoch, end))
         if new:
@@ -74,11 +75,11 @@ class MemoryRun(Run):
         for event, offset in ((Event.EPOCH_COMPLETED, 0), (Event.EPOCH_STARTED, 1)):
             following = self.following(event, epoch + offset)
             count = count if following is None else min(count, following - offset - epoch)
-        wanted = self.following(Event.STEP_COMPLETED, epoch * self.steps + at)
+        wanted = self.following(Event.STEP_COMPLETED, epoch * self.epoch_steps + at)
         if wanted is None:
-            return count, self.steps
-        whole = (wanted - 1) // self.steps - epoch  # epochs that end before the step that is wanted
-        return (min(count, whole), self.steps) if whole else (1, wanted - epoch * self.steps)
+            return count, self.epoch_steps
+        whole = (wanted - 1) // self.epoch_steps - epoch  # epochs that end before the step that is wanted
+        return (min(count, whole), self.epoch_steps) if whole else (1, wanted - epoch * self.epoch_steps)
 
     def _call(self, count: int, end: int) -> tuple[dict[str, float], ...]:
         """Call the program; return the history's new rows."""
@@ -90,7 +91,7 @@ class MemoryRun(Run):
         self.state, self.memories = span.state, span.memories
         if bool(span.stop):
             self.stopped = "rule"
-        if end < self.steps or not done:
+        if end < self.epoch_steps or not done:
             return ()
         self.epoch_s = (time.perf_counter() - began_s) / done
         new = tuple(self.rows_of(epoch, np.asarray(span.figures)[:done]))
@@ -103,7 +104,7 @@ class MemoryRun(Run):
 
     def _trouble(self, before: Resume, done: int) -> NotFinite:
         """Return what was not finite; the epochs before it are run again to where its epoch begins."""
-        span = self._span(before, done - 1, self.steps)
+        span = self._span(before, done - 1, self.epoch_steps)
         self.state, self.memories = span.state, span.memories
         rows = self.rows_of(int(before.state.epoch), np.asarray(span.figures)[: done - 1])
         self.history = self.history.extended(tuple(rows))

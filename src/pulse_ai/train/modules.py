@@ -10,11 +10,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import jax
-import jax.numpy as jnp
-from flax import linen as nn
+from flax import linen
 
 from pulse_ai.train import layers as spec
+from pulse_ai.train.xla import jax, jnp
+
+nn: Any = linen  # its annotations are partial
 
 _ACTIVATIONS: dict[str, Callable[[Any], Any]] = {
     "linear": lambda x: x,
@@ -42,7 +43,7 @@ class _Call:
     mask: Any
 
 
-class Stack(nn.Module):
+class Stack(linen.Module):
     """Layers one after another. Parameters are called ``kind_number/...``, such as ``dense_0/kernel``.
 
     Attributes:
@@ -53,7 +54,7 @@ class Stack(nn.Module):
     layers: tuple[spec.AnyLayer, ...]
     dtype: Any = jnp.float32
 
-    @nn.compact
+    @linen.compact
     def __call__(self, x: Any, train: bool, mask: Any) -> Any:  # noqa: FBT001 - Flax's own convention
         """Return what comes out for a batch."""
         for number, layer in enumerate(self.layers):
@@ -115,10 +116,10 @@ def _embedding(layer: spec.Embedding, x: Any, call: _Call) -> Any:
     return nn.Embed(layer.count, layer.width, dtype=call.dtype, name=call.name)(codes)
 
 
-class _Positions(nn.Module):
+class _Positions(linen.Module):
     dtype: Any
 
-    @nn.compact
+    @linen.compact
     def __call__(self, x: Any) -> Any:
         places = self.param("places", nn.initializers.normal(0.02), x.shape[1:])
         return x + places.astype(self.dtype)

@@ -10,12 +10,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 
 from pulse_ai import numerics
 from pulse_ai.train.errors import BadNetwork, BadRows
+from pulse_ai.train.xla import jax, jnp
 
 ObjectiveName = Literal["binary", "multiclass", "regression"]
 # From the outputs and the target of one row to a number.
@@ -47,11 +46,9 @@ class Objective:
         """Return targets in their dtype.
 
         Raises:
-            BadRows: They are no numbers, or class numbers that are not whole.
+            BadRows: They are class numbers that are not whole.
         """
         given = np.asarray(values)
-        if given.dtype.kind not in "biuf":
-            raise BadRows(f"targets are numbers, given {given.dtype}; map labels to class numbers first")
         cast = given.astype(self.target_dtype)
         if self.target_dtype == "int32" and not np.array_equal(cast, given):
             raise BadRows(

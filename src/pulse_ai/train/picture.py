@@ -2,17 +2,17 @@
 
 __all__ = ("LayerLine", "layer_lines", "mermaid_of", "table_of")
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
-import jax
 import msgspec
-import numpy as np
 
 from pulse_ai.train import layers as spec
 from pulse_ai.train.network import Network, variable_shapes
 from pulse_ai.train.shapes import shapes_along
+from pulse_ai.train.xla import jax
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ def layer_lines(network: Network) -> list[LayerLine]:
         name = f"{spec.kind_of(layer)}_{number}"
         # A layer may have more than one entry: a second cell, or the map of a residual.
         own = [part for key, part in wanted["params"].items() if key == name or key.startswith(f"{name}_")]
-        count = sum(int(np.prod(leaf.shape)) for leaf in jax.tree.leaves(own))
+        count = sum(int(math.prod(leaf.shape)) for leaf in jax.tree.leaves(own))
         lines.append(LayerLine(name, _settings(layer), shape, count))
     return lines
 
@@ -74,7 +74,11 @@ def _defaults(layer: spec.AnyLayer) -> Iterator[Any]:
 
 
 def _word(value: Any) -> str:
-    return "x".join(map(str, value)) if isinstance(value, tuple) else str(value)
+    return (
+        "x".join(str(one) for one in cast("tuple[Any, ...]", value))
+        if isinstance(value, tuple)
+        else str(value)
+    )
 
 
 def table_of(network: Network) -> str:

@@ -6,14 +6,15 @@ number of the epoch. One that has stopped is carried along unchanged until all h
 
 __all__ = ("Candidate", "fit_population")
 
+import os
+import threading
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache, partial
 from typing import Any, NamedTuple
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 
 from pulse_ai.train.errors import BadNetwork
@@ -26,6 +27,7 @@ from pulse_ai.train.program import SPAN, Plan, finished, steps_of, steps_until
 from pulse_ai.train.rows import Loaded, Rows, on_device
 from pulse_ai.train.run import CALL_S, outcome_of
 from pulse_ai.train.state import State
+from pulse_ai.train.xla import jax, jnp
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +52,8 @@ def fit_population(
     settings: Settings | None = None,
 ) -> list[Trained]:
     """Train a network once for each candidate, all as one program.
+
+    On a CPU there is a thread for each core, with as many candidates each.
 
     Memory holds a copy of the training rows for each candidate.
 
@@ -79,15 +83,37 @@ def fit_population(
         True
     """
     settings = settings or Settings()
-    sets = _sets(training, len(candidates)), _sets(validation, len(candidates))
-    plan = plan_of(network, settings, rows=max(map(len, sets[0])), has_validation=validation is not None)
-    learnt = _stacked([weighted(rows, settings, plan.objective) for rows in sets[0]], plan)
-    checked = None if validation is None else _stacked(list(sets[1]), plan)
-    crowd = _run(plan, _beginning(plan, candidates, settings), (learnt, checked), settings.epochs)
-    return [_trained(plan, crowd, number) for number in range(len(candidates))]
+    count = len(candidates)
+    learnt, checked = _sets(training, count), _sets(validation, count)
+    plan = plan_of(network, settings, rows=max(map(len, learnt)), has_validation=validation is not None)
+    learnt = [weighted(rows, settings, plan.objective) for rows in learnt]
+
+    def begin(group: list[int]) -> _Group:
+        rows = _stacked(learnt, group, plan), _stacked(checked, group, plan) if checked else None
+        return _Group(plan, _beginning(plan, [candidates[number] for number in group], settings), rows)
+
+    groups = _groups(count)
+    crowds = _all_trained([begin(group) for group in groups], settings.epochs)
+    places = [(crowd, place) for crowd in crowds for place in range(len(groups[0]))]
+    return [_trained(plan, *place) for place in places[:count]]
 
 
-def _sets(rows: Rows | Sequence[Rows] | None, count: int) -> Sequence[Rows]:
+def _groups(count: int) -> list[list[int]]:
+    """Return which candidates train in which thread: groups of one size, filled up with the last candidate.
+
+    XLA multiplies small matrices on one core, so there is a thread for each; an accelerator gets them all.
+    """
+    threads = min(count, _cores()) if jax.default_backend() == "cpu" else 1
+    size = -(-count // threads)
+    numbers = [min(number, count - 1) for number in range(size * -(-count // size))]
+    return [numbers[first : first + size] for first in range(0, len(numbers), size)]
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _sets(rows: Rows | Sequence[Rows] | None, count: int) -> list[Rows]:
     sets = [rows] if isinstance(rows, Rows) else list(rows or ())
     if not count or (len(sets) > 1 and len(sets) != count):
         raise BadNetwork(
@@ -126,17 +152,20 @@ def _beginning(
         Loop(plan=plan, learning_rate=one.learning_rate or settings.learning_rate, seed=one.seed).beginning()
         for one in candidates
     ]
-    stacked: Any = jax.tree.map(
-        lambda *leaves: np.stack(leaves), *[(one.state, one.memories) for one in starts]
-    )
+    stacked: Any = jax.tree.map(_together, *[(one.state, one.memories) for one in starts])
     return stacked[0]._replace(epoch=np.int32(0), step=np.int32(0)), stacked[1]
 
 
-def _stacked(sets: list[Rows], plan: Plan) -> Loaded:
-    """Return rows with a leading axis: of size 1 where all candidates share them."""
+def _together(*leaves: Any) -> Any:
+    return np.stack(leaves)
+
+
+def _stacked(sets: list[Rows], group: list[int], plan: Plan) -> Loaded:
+    """Return a group's rows with a leading axis: of size 1 where all candidates share them."""
     longest = max(map(len, sets))
+    own = [sets[number] for number in group] if len(sets) > 1 else sets
     return Loaded(
-        *(jnp.stack(parts) for parts in zip(*(_filled(one, longest, plan) for one in sets), strict=True))
+        *(jnp.stack(parts) for parts in zip(*(_filled(one, longest, plan) for one in own), strict=True))
     )
 
 
@@ -149,21 +178,41 @@ def _filled(rows: Rows, longest: int, plan: Plan) -> Loaded:
     return Loaded(features, targets, jnp.pad(found.weights, (0, missing)))
 
 
-def _run(
-    plan: Plan,
-    start: tuple[State, tuple[Any, ...]],
-    rows: tuple[Loaded, Loaded | None],
-    epochs: int,
-) -> _Crowd:
-    count = len(start[0].learning_rate)
-    yes = np.ones(count, bool)
-    crowd, tables, epoch_s = _Crowd(*start, yes, yes, np.zeros(count, np.int32), None), list[Any](), 0.0
-    program = _program(plan, shared=tuple(None if one is None else len(one.weights) == 1 for one in rows))
-    program(crowd, rows, np.int32(0))  # compiles, so that the next call's time is an epoch's
-    while (left := epochs - int(crowd.state.epoch)) and np.asarray(crowd.active).any():
+class _Group(NamedTuple):
+    """Candidates that train in one thread: where they begin, and their rows."""
+
+    plan: Plan
+    start: tuple[State, tuple[Any, ...]]
+    rows: tuple[Loaded, Loaded | None]
+
+    @property
+    def program(self) -> Any:
+        return _program(
+            self.plan, shared=tuple(None if one is None else len(one.weights) == 1 for one in self.rows)
+        )
+
+    def beginning(self) -> _Crowd:
+        count = len(self.start[0].learning_rate)
+        yes = np.ones(count, bool)
+        return _Crowd(*self.start, yes, yes, np.zeros(count, np.int32), None)
+
+
+def _all_trained(groups: list[_Group], epochs: int) -> list[_Crowd]:
+    groups[0].program(groups[0].beginning(), groups[0].rows, np.int32(0))  # compiles, once for all
+    ended = threading.Event()
+    with ThreadPoolExecutor(len(groups), thread_name_prefix="pulse-population") as pool:
+        try:
+            return list(pool.map(lambda group: _group_trained(group, epochs, ended), groups))
+        finally:
+            ended.set()  # after Ctrl-C, the threads end with the call that they are in
+
+
+def _group_trained(group: _Group, epochs: int, ended: threading.Event) -> _Crowd:
+    crowd, tables, epoch_s = group.beginning(), list[Any](), 0.0
+    while (left := epochs - int(crowd.state.epoch)) and np.asarray(crowd.active).any() and not ended.is_set():
         wanted = min(left, SPAN, max(1, int(CALL_S / epoch_s)) if epoch_s else 1)
         began_s, before = time.perf_counter(), int(crowd.state.epoch)
-        crowd = program(crowd._replace(figures=None), rows, np.int32(wanted))
+        crowd = group.program(crowd._replace(figures=None), group.rows, np.int32(wanted))
         done = int(crowd.state.epoch) - before
         epoch_s = (time.perf_counter() - began_s) / max(done, 1)
         tables.append(np.asarray(crowd.figures)[:done])
@@ -177,7 +226,7 @@ def _program(plan: Plan, *, shared: tuple[bool | None, bool | None]) -> Any:
     def program(crowd: _Crowd, rows: tuple[Loaded, Loaded | None], count: Any) -> _Crowd:
         axes = [None if share or one is None else 0 for one, share in zip(rows, shared, strict=True)]
         given = [
-            jax.tree.map(lambda leaf: leaf[0], one) if share else one
+            Loaded(*(part[0] for part in one)) if share and one is not None else one
             for one, share in zip(rows, shared, strict=True)
         ]
         epoch = jax.vmap(partial(_epoch, plan), (_AXES, 0, *axes), (_AXES, 0, 0, 0, 0))
@@ -233,9 +282,12 @@ def _trained(plan: Plan, crowd: _Crowd, number: int) -> Trained:
         {"epoch": epoch, **dict(zip(names, row, strict=False))}
         for epoch, row in enumerate(crowd.figures[:epochs, number].tolist())
     ]
-    state, memories = jax.device_get(
-        jax.tree.map(lambda leaf: leaf[number], (crowd.state._replace(epoch=(), step=()), crowd.memories))
-    )
+
+    def own(leaf: Any) -> Any:
+        return leaf[number]
+
+    alone = crowd.state._replace(epoch=(), step=()), crowd.memories
+    state, memories = jax.device_get(jax.tree.map(own, alone))
     state = state._replace(epoch=np.int32(epochs), step=np.int32(0))
     why = "not_finite" if not crowd.finite[number] else "epochs" if crowd.active[number] else "rule"
     outcome = outcome_of(plan.network, Resume(state, memories, History(tuple(rows))), why)

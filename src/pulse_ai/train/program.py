@@ -30,20 +30,17 @@ from dataclasses import dataclass
 from functools import cache, partial
 from typing import Any, NamedTuple, Protocol, cast
 
-import jax
-import jax.numpy as jnp
-
 from pulse_ai.train.network import Network, flat, unflat
 from pulse_ai.train.objectives import Objective
 from pulse_ai.train.optimisers import ADAM, Optimiser, build
 from pulse_ai.train.rows import Loaded
 from pulse_ai.train.shuffle import shuffled
 from pulse_ai.train.state import State
+from pulse_ai.train.xla import jax, jnp
 
 SPAN = 128  # most epochs in one call: the length of the table of figures
 _EVALUATION_ROWS = 1024
 _LEAST_WEIGHT = 1e-30  # a batch whose rows all weigh 0 has a gradient of 0, and 0 / 0 is no step
-_ORDER, _DROPOUT = 0, 1
 
 
 class Rule(Protocol):
@@ -187,18 +184,11 @@ def ordered(plan: Plan, state: State, training: Loaded) -> Loaded:
     """Return the epoch's rows in its order, ``(steps, batch, …)``; what fills up the last batch weighs 0."""
     rows, steps = training.features.shape[0], steps_of(plan, training)
     places = jnp.arange(steps * plan.batch_size, dtype=jnp.int32)
-    order = shuffled(_key(state, _ORDER, state.epoch), jnp.minimum(places, rows - 1), rows)
+    order = shuffled(state.key, state.epoch, jnp.minimum(places, rows - 1), rows)
     features, targets, weights = (one[order] for one in training)
     weights = jnp.where(places < rows, weights, 0.0)
     shape = (steps, plan.batch_size)
     return Loaded(*(one.reshape(*shape, *one.shape[1:]) for one in (features, targets, weights)))
-
-
-def _key(state: State, purpose: int, *numbers: Any) -> Any:
-    key = jax.random.fold_in(jax.random.wrap_key_data(state.key), purpose)
-    for number in numbers:
-        key = jax.random.fold_in(key, number)
-    return key
 
 
 def step(plan: Plan, state: State, batch: Loaded, steps: Any) -> State:
@@ -206,9 +196,7 @@ def step(plan: Plan, state: State, batch: Loaded, steps: Any) -> State:
     weight = jnp.sum(batch.weights)
     (total, statistics), gradient = weighted_gradient(plan, state, batch)
     state = state._replace(
-        statistics=jax.tree.map(
-            lambda new, old: jnp.where(weight > 0, new, old), statistics, state.statistics
-        ),
+        statistics=jax.tree.map(partial(jnp.where, weight > 0), statistics, state.statistics),
         loss_sum=state.loss_sum + total,
         weight_sum=state.weight_sum + weight,
         step=state.step + 1,
@@ -221,7 +209,8 @@ def weighted_gradient(plan: Plan, state: State, batch: Loaded) -> tuple[tuple[An
 
     def loss(parameters: Any) -> tuple[Any, Any]:
         variables = {"params": parameters, "batch_stats": state.statistics}
-        key = _key(state, _DROPOUT, state.epoch, state.step)
+        epoch_key = jax.random.fold_in(jax.random.wrap_key_data(state.key), state.epoch)
+        key = jax.random.fold_in(epoch_key, state.step)
         outputs, statistics = plan.network.forward(variables, batch.features, batch.weights > 0, key)
         return jnp.sum(batch.weights * jax.vmap(plan.objective.loss)(outputs, batch.targets)), statistics
 

@@ -5,12 +5,12 @@ __all__ = ("Rows", "balanced_weights", "on_device")
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-import jax.numpy as jnp
 import numpy as np
 
 from pulse_ai.train.errors import BadRows
 from pulse_ai.train.network import Network
 from pulse_ai.train.objectives import Objective
+from pulse_ai.train.xla import jnp
 
 Array = np.ndarray[Any, Any]
 
@@ -60,7 +60,7 @@ def _require_finite(name: str, values: Array | None) -> None:
     if values is None or values.dtype.kind in "biu":
         return
     if values.dtype.kind != "f":
-        raise BadRows(f"{name} are numbers, given {values.dtype}")
+        raise BadRows(f"{name} are numbers, given {values.dtype}; give labels their class numbers first")
     bad = ~np.isfinite(values)
     if bad.any():
         where = tuple(int(axis[0]) for axis in np.nonzero(bad))

@@ -9,12 +9,11 @@ __all__ = ("Best", "EarlyStopping", "Plateau")
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 
 from pulse_ai.train.errors import BadNetwork
 from pulse_ai.train.state import State
+from pulse_ai.train.xla import jax, jnp
 
 
 class Best(NamedTuple):

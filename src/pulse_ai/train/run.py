@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-import jax
 import numpy as np
 
 from pulse_ai.train.errors import NotFinite
@@ -21,6 +20,7 @@ from pulse_ai.train.program import Plan
 from pulse_ai.train.rows import Loaded
 from pulse_ai.train.rules import Best
 from pulse_ai.train.state import State
+from pulse_ai.train.xla import jax
 
 Handler = Callable[[Moment], Order | None]
 Attached = tuple[Event, Handler, Filter]

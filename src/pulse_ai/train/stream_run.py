@@ -9,8 +9,6 @@ __all__ = ("StreamRun",)
 from functools import cache, partial
 from typing import Any
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 
 from pulse_ai.train.errors import BadRows, NotFinite
@@ -21,6 +19,7 @@ from pulse_ai.train.rows import Loaded, Rows, on_device
 from pulse_ai.train.run import Attached, Run
 from pulse_ai.train.state import State
 from pulse_ai.train.stream import Stream, read_ahead
+from pulse_ai.train.xla import jax, jnp
 
 _NOT_LAST = 2**31 - 1
 

@@ -6,11 +6,9 @@ from where it began, which gives the same numbers, and this time each step is lo
 
 __all__ = ("find_trouble",)
 
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 
 from pulse_ai.train.errors import NotFinite
@@ -19,13 +17,14 @@ from pulse_ai.train.program import Plan, ordered, step, steps_of, weighted_gradi
 from pulse_ai.train.rows import Loaded
 from pulse_ai.train.state import State
 from pulse_ai.train.weights import paths_of
+from pulse_ai.train.xla import jax, jnp
 
 
 def find_trouble(plan: Plan, state: State, training: Loaded) -> NotFinite:
     """Return what is not finite first in the epoch that begins, or goes on, at a state."""
     first, flags = int(state.step), np.asarray(_watched(plan)(state, training))
     paths = paths_of(variable_shapes(plan.network)["params"])
-    names = ["", *paths, *paths]
+    names: list[str] = ["", *paths, *paths]
     leaves = (len(names) - 1) // 2
     for number in range(first, len(flags)):
         bad = np.flatnonzero(~flags[number])
@@ -54,7 +53,7 @@ def _watched(plan: Plan) -> Any:
             number, batch = numbered
             after, flags = look(state, batch)
             done = number < state.step
-            return jax.tree.map(lambda old, new: jnp.where(done, old, new), state, after), flags | done
+            return jax.tree.map(partial(jnp.where, done), state, after), flags | done
 
         return jax.lax.scan(body, state, (jnp.arange(steps), batches))[1]
 

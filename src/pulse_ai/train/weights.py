@@ -17,11 +17,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import jax
 import numpy as np
 
 from pulse_ai.train.errors import CheckpointError
 from pulse_ai.train.network import Network, Variables, variable_shapes
+from pulse_ai.train.xla import jax
 
 Array = np.ndarray[Any, Any]
 _FORMAT = "pulse-weights"
@@ -115,9 +115,10 @@ def read_tree(path: Path) -> tuple[dict[str, Array], dict[str, str]]:
     from safetensors import SafetensorError, safe_open
 
     try:
-        with safe_open(path, framework="numpy") as file:
-            metadata = dict(file.metadata() or {})
-            return {name: file.get_tensor(name) for name in file.keys()}, metadata  # noqa: SIM118 - no mapping
+        opened: Any = safe_open(path, framework="numpy")
+        with opened as file:
+            arrays: dict[str, Array] = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            return arrays, dict(file.metadata() or {})
     except FileNotFoundError as error:
         raise CheckpointError(f"there is no file {path}") from error
     except (SafetensorError, OSError) as error:
