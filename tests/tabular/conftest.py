@@ -8,7 +8,9 @@ from pulse_ai.tabular import TableSettings, TrainedTable, train_table
 
 @pytest.fixture(scope="session")
 def trained() -> TrainedTable:
-    return train_table(flowers(200), "kind", TableSettings(hidden=(16,), epochs=40, learning_rate=0.01, seed=3))
+    return train_table(
+        flowers(200), "kind", TableSettings(hidden=(16,), epochs=40, learning_rate=0.01, seed=3)
+    )
 
 
 @pytest.fixture(scope="session")

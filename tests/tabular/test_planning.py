@@ -44,7 +44,7 @@ def test_columns_to_leave_out_must_be_there_and_one_must_be_left() -> None:
         plan_recipe(frame, target="kind", drop=["leaf"])
     with pytest.raises(TableError, match="no column is left to predict 'kind' from"):
         plan_recipe(frame.select("same", "kind"), target="kind")
-    with pytest.raises(TableError, match="no column is left to predict 'kind' from$"):
+    with pytest.raises(TableError, match=r"no column is left to predict 'kind' from$"):
         plan_recipe(frame.select("kind"), target="kind")
 
 

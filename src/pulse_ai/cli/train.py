@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from pulse_ai.tabular import TaskKind
 
 _TASKS = ("binary", "multiclass", "regression")
-_NEEDS = ("jax", "flax", "optax", "polars")
 
 
 def train(  # noqa: PLR0913 - an option is an argument
@@ -36,6 +35,7 @@ def train(  # noqa: PLR0913 - an option is an argument
     patience: option.Patience = 20,
     balance: option.Balance = False,
     seed: option.Seed = 0,
+    tune: option.Tune = None,
     json: option.Json = False,
 ) -> None:
     """Train a model that predicts one column of a table from the others, and write a folder that serves.
@@ -45,12 +45,13 @@ def train(  # noqa: PLR0913 - an option is an argument
     weights, an ONNX graph, the metrics, pictures and a model card. [bold]pulse serve DIR[/] answers with it.
     """
     began_s = time.monotonic()
-    missing = [library for library in _NEEDS if find_spec(library) is None]
-    if missing:
-        raise TargetError(f"training needs {', '.join(missing)}: pip install 'pulse-ai[train]'")
+    _require("train", "jax", "flax", "optax", "polars")
+    if tune is not None:
+        _require("tune", "optuna")
     from pulse_ai.cli.train_view import TrainView
     from pulse_ai.frame import read_file
-    from pulse_ai.tabular import TableSettings, train_table
+    from pulse_ai.tabular import TUNING_LOG, TableSettings, require_free, train_table
+    from pulse_ai.tabular import tune as search
 
     settings = TableSettings(
         task=_task(task),
@@ -66,12 +67,24 @@ def train(  # noqa: PLR0913 - an option is an argument
         seed=seed,
         drop=tuple(drop or ()),
     )
+    require_free(out)
     with TrainView(machine_readable=json) as view:
         frame, found = read_file(data)
         view.read(found)
+        if tune is not None:
+            log = out / TUNING_LOG
+            tuning = search(frame, target, settings, candidates=tune, log=log, on_candidates=view.candidates)
+            view.tuned(tuning)
+            settings = tuning.settings
         trained = train_table(frame, target, settings, on_prepared=view.prepared, on_epochs=view.epochs)
         trained.save(out, name=name, source=data)
     view.done(trained, out, took_s=time.monotonic() - began_s)
+
+
+def _require(extra: str, *libraries: str) -> None:
+    missing = [library for library in libraries if find_spec(library) is None]
+    if missing:
+        raise TargetError(f"this needs {', '.join(missing)}: pip install 'pulse-ai[{extra}]'")
 
 
 def _task(text: str | None) -> "TaskKind | None":

@@ -84,6 +84,16 @@ Patience = Annotated[
 Balance = Annotated[
     bool, typer.Option(help="Have each class count the same, however rare.", rich_help_panel=_TRAINING)
 ]
+Tune = Annotated[
+    int | None,
+    typer.Option(
+        min=2,
+        metavar="N",
+        help="Search among so many candidates first: shape, dropout, step size. Goes on where it was stopped.",
+        show_default=False,
+        rich_help_panel=_TRAINING,
+    ),
+]
 Seed = Annotated[
     int, typer.Option(min=0, max=2**31 - 1, help="Decides all that is random.", rich_help_panel=_TRAINING)
 ]

@@ -15,7 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from rich.table import Table
 
 from pulse_ai.frame import ReadReport
-from pulse_ai.tabular import Prepared, TrainedTable, figures_of
+from pulse_ai.tabular import Evaluated, Prepared, TrainedTable, Tuning, figures_of
 from pulse_ai.train import Moment
 
 _MOST_CLASSES = 12  # a confusion matrix with more is left to the pictures
@@ -42,6 +42,7 @@ class TrainView:
             disable=machine_readable or not self._console.is_terminal,
         )
         self._tasks: dict[str, TaskID] = {}
+        self._tuning: Tuning | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -58,6 +59,38 @@ class TrainView:
         self._console.print(f"[bold]{escape(found.file)}[/]: {found.rows} rows, {len(found.columns)} columns")
         for oddity in found.oddities:
             self._console.print(f"  [yellow]note[/] {escape(oddity)}")
+
+    def candidates(self, done: int, total: int, best: Evaluated) -> None:
+        """Move the bar of the search."""
+        if "search" not in self._tasks:
+            self._bars.start()
+            self._tasks["search"] = self._bars.add_task("search", total=total, figures="")
+        genes = best.genes
+        text = f"best {best.figure:.4f}: {genes.shape}, dropout {genes.dropout:g}, lr {genes.learning_rate:g}"
+        self._bars.update(self._tasks["search"], completed=done, figures=text if best.work else "")
+
+    def tuned(self, tuning: Tuning) -> None:
+        """Show the candidates that no other beats."""
+        self._tuning = tuning
+        if self._machine_readable:
+            return
+        names = ("hidden", "dropout", "lr", f"{tuning.figure}, in the search", "multiplications", "ms a row")
+        table = Table(*names, box=None, header_style="dim", padding=(0, 2, 0, 0))
+        for one, latency_s in zip(tuning.front, tuning.latencies_s, strict=True):
+            genes = one.genes
+            table.add_row(
+                genes.shape,
+                f"{genes.dropout:g}",
+                f"{genes.learning_rate:.2g}",
+                f"{one.figure:.4f}",
+                str(one.work),
+                f"{latency_s * 1e3:.2f}",
+                style="bold" if one == tuning.best else "",
+            )
+        self._console.print(
+            f"[bold]{len(tuning.evaluated)} candidates[/]; none is better than these in both:"
+        )
+        self._console.print(table)
 
     def prepared(self, prepared: Prepared) -> None:
         """Show the plan: what is predicted, from what, and with which network."""
@@ -90,7 +123,7 @@ class TrainView:
     def done(self, trained: TrainedTable, out: Path, *, took_s: float) -> None:
         """Show how good the model is, and how to serve it."""
         if self._machine_readable:
-            sys.stdout.write(json.dumps(_plain(trained, out, took_s)) + "\n")
+            sys.stdout.write(json.dumps(_plain(trained, self._tuning, out, took_s)) + "\n")
             return
         outcome = trained.trained.outcome
         kept = "" if outcome.best_epoch is None else f", kept epoch {outcome.best_epoch + 1}"
@@ -129,7 +162,7 @@ class TrainView:
         self._console.print(table)
 
 
-def _plain(trained: TrainedTable, out: Path, took_s: float) -> dict[str, Any]:
+def _plain(trained: TrainedTable, tuning: Tuning | None, out: Path, took_s: float) -> dict[str, Any]:
     """Return the result as plain values; NaN has no JSON form and becomes null."""
     result = {
         "out": str(out),
@@ -146,6 +179,15 @@ def _plain(trained: TrainedTable, out: Path, took_s: float) -> dict[str, Any]:
             {"baseline": one.name, "verdict": one.verdict, "sentence": one.sentence}
             for one in trained.comparisons
         ],
+        "tuning": tuning
+        and {
+            "candidates": len(tuning.evaluated),
+            "figure": tuning.figure,
+            "front": [
+                msgspec.to_builtins(one) | {"latency_s": latency_s}
+                for one, latency_s in zip(tuning.front, tuning.latencies_s, strict=True)
+            ],
+        },
         "took_s": round(took_s, 3),
     }
     return msgspec.json.decode(msgspec.json.encode(result))

@@ -13,6 +13,10 @@ from pulse_ai.tabular.baselines import Baseline as Baseline
 from pulse_ai.tabular.baselines import Comparison as Comparison
 from pulse_ai.tabular.card import figures_of as figures_of
 from pulse_ai.tabular.errors import TableError as TableError
+from pulse_ai.tabular.folder import TUNING_LOG as TUNING_LOG
+from pulse_ai.tabular.folder import require_free as require_free
+from pulse_ai.tabular.genes import Evaluated as Evaluated
+from pulse_ai.tabular.genes import Genes as Genes
 from pulse_ai.tabular.planning import ColumnNote as ColumnNote
 from pulse_ai.tabular.planning import TablePlan as TablePlan
 from pulse_ai.tabular.planning import plan_recipe as plan_recipe
@@ -25,3 +29,6 @@ from pulse_ai.tabular.training import Prepared as Prepared
 from pulse_ai.tabular.training import TrainedTable as TrainedTable
 from pulse_ai.tabular.training import prepare as prepare
 from pulse_ai.tabular.training import train_table as train_table
+from pulse_ai.tabular.tuning import OnCandidates as OnCandidates
+from pulse_ai.tabular.tuning import Tuning as Tuning
+from pulse_ai.tabular.tuning import tune as tune

@@ -1,6 +1,6 @@
 """Writing what a training made: the folder that ``pulse serve`` takes, with a card and pictures."""
 
-__all__ = ("write_table_folder",)
+__all__ = ("TUNING_LOG", "require_free", "write_table_folder")
 
 import hashlib
 import re
@@ -18,6 +18,9 @@ from pulse_ai.tabular.errors import TableError
 from pulse_ai.tabular.plots import plots_of
 from pulse_ai.tabular.training import TrainedTable
 from pulse_ai.train import flattened, network_to_onnx
+
+TUNING_LOG = "tuning.json"
+"""The file of a search, in the folder that its result goes to."""
 
 _LIBRARIES = ("pulse-ai", "jax", "flax", "optax", "polars", "numpy", "onnx")
 _READ_BYTES = 1 << 20
@@ -54,7 +57,7 @@ def write_table_folder(
     )
     plots = {f"{stem}.svg": standalone(svg) for stem, svg in plots_of(trained).items()}
     card = model_card(trained, name=name, data=data, versions=versions, plots=list(plots))
-    _check_free(folder)
+    require_free(folder)
     try:
         write_model_folder(
             folder,
@@ -71,10 +74,16 @@ def write_table_folder(
         raise TableError(f"{folder} cannot be written: {error.strerror or error}") from error
 
 
-def _check_free(folder: Path) -> None:
+def require_free(folder: Path) -> None:
+    """Check that a model may be written to a folder.
+
+    Raises:
+        TableError: It is a file, or holds other things than a trained model or a search for one.
+    """
     if folder.exists() and not folder.is_dir():
         raise TableError(f"{folder} is a file; choose another --out")
-    if folder.is_dir() and any(folder.iterdir()) and not (folder / "model.json").is_file():
+    names = {file.name for file in folder.iterdir()} if folder.is_dir() else set[str]()
+    if names - {TUNING_LOG} and "model.json" not in names:
         raise TableError(f"{folder} holds other things than a trained model; choose another --out")
 
 

@@ -3,6 +3,7 @@
 __all__ = ("TableSettings",)
 
 from dataclasses import dataclass
+from typing import Literal
 
 from pulse_ai.tabular.errors import TableError
 from pulse_ai.tabular.problem import TaskKind
@@ -82,3 +83,7 @@ class TableSettings:
         if self.learning_rate is not None:
             return self.learning_rate
         return _SMALL_BATCH_RATE if self.batch_rows(rows) < _LARGE_BATCH else _LARGE_BATCH_RATE
+
+    def class_weights(self, task: TaskKind) -> Literal["balanced"] | None:
+        """Return how much each class counts; a regression has none."""
+        return "balanced" if self.balance and task != "regression" else None

@@ -1,6 +1,6 @@
 """From a table to a trained model: split, fit the recipe, train, measure, compare."""
 
-__all__ = ("Data", "Prepared", "TrainedTable", "prepare", "train_table")
+__all__ = ("Data", "Prepared", "TrainedTable", "learning_rows", "prepare", "train_table")
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -110,11 +110,8 @@ def prepare(frame: "pl.DataFrame", target: str, settings: TableSettings) -> Prep
         TableError: The table cannot be trained on; see ``infer_problem`` and ``plan_recipe``.
     """
     problem = infer_problem(frame, target, kind=settings.task)
-    known = rows_with_target(frame, target)
-    stratify = target if settings.stratify and problem.kind != "regression" else None
     try:
-        shares = (1.0 - settings.validation, settings.validation)
-        learning, held_out = split(known, shares, seed=settings.seed, stratify=stratify)
+        learning, held_out = _split(frame, problem, settings)
         plan = plan_recipe(learning, target=target, drop=settings.drop)
         recipe = plan.recipe.fit(learning, without=plan.without)
         features = recipe.transform(learning), recipe.transform(held_out)
@@ -132,6 +129,28 @@ def prepare(frame: "pl.DataFrame", target: str, settings: TableSettings) -> Prep
         offset=offset,
         scale=scale,
     )
+
+
+def learning_rows(frame: "pl.DataFrame", target: str, settings: TableSettings) -> "pl.DataFrame":
+    """Return the rows that training learns from with these settings; the others are held out.
+
+    Raises:
+        TableError: The table cannot be trained on.
+    """
+    return _split(frame, infer_problem(frame, target, kind=settings.task), settings)[0]
+
+
+def _split(
+    frame: "pl.DataFrame", problem: Problem, settings: TableSettings
+) -> "tuple[pl.DataFrame, pl.DataFrame]":
+    known = rows_with_target(frame, problem.target)
+    stratify = problem.target if settings.stratify and problem.kind != "regression" else None
+    shares = (1.0 - settings.validation, settings.validation)
+    try:
+        learning, held_out = split(known, shares, seed=settings.seed, stratify=stratify)
+    except FrameError as error:
+        raise TableError(str(error)) from error
+    return learning, held_out
 
 
 def _scale(problem: Problem, targets: Array) -> tuple[float, float]:
@@ -194,7 +213,7 @@ def _fit(
         batch_size=settings.batch_rows(rows),
         learning_rate=settings.first_rate(rows) * (1.0 if hidden else 10.0),  # a linear model bears more
         patience=settings.patience,
-        class_weights="balanced" if settings.balance and prepared.problem.kind != "regression" else None,
+        class_weights=settings.class_weights(prepared.problem.kind),
         seed=settings.seed,
     )
 
