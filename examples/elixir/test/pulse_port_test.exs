@@ -166,6 +166,7 @@ defmodule PulsePortTest do
       Process.flag(:trap_exit, true)
       {:ok, server} = PulsePort.start_link(task("Hangs", overdue_ms: 1_500))
       os_pid = PulsePort.os_pid(server)
+      assert {:error, {:invalid_input, _}} = ask(server, 0)
       assert ask(server, "x") == {:error, {:down, {:overdue, 1_500}}}
       assert_receive {:EXIT, ^server, {:overdue, 1_500}}
       assert eventually(fn -> not running?(os_pid) end)
