@@ -105,6 +105,8 @@ class Table:
             if _ROLES[columns] not in roles:
                 raise RecipeError(f"{step} does not take {columns}, but {' and '.join(roles)} columns")
             return tuple(name for name, entry in self.entries.items() if entry.role == _ROLES[columns])
+        if len(set(columns)) < len(columns):
+            raise RecipeError(f"{step}: a column stands twice in {columns}")
         for name in columns:
             role = self.entry(name, step).role
             if role not in roles:
