@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from tests.e2e.service import Running, open_service, read_answer
+from tests.e2e.service import Running, open_service, read_answer, until_metric
 
 pytestmark = pytest.mark.process
 
@@ -151,6 +151,25 @@ async def test_half_a_body_and_then_nothing_more_costs_nobody_anything(project: 
             await close(writer)
         await others_are_served(service)
         assert "Traceback" not in service.log
+
+
+async def test_clients_that_leave_while_they_wait_free_their_places(project: Path) -> None:
+    options = ("--queue-limit", "20", "--deadline-ms", "25000")
+    async with open_service("tasks:Gated", *options, cwd=project) as service:
+        lines = [await service.connect() for _ in range(21)]
+        request = HEAD.replace(b"shout", b"gated") + b'content-length: 6\r\n\r\n"gone"'
+        for number, (_, writer) in enumerate(lines):
+            writer.write(request)
+            await until_metric(service, "pulse_running_items", 1)
+            await until_metric(service, "pulse_queue_items", number)
+        assert (await service.post("/api/gated", "one too many")).status_code == 429
+        await close(*(writer for _, writer in lines))
+        await until_metric(service, "pulse_queue_items", 0)
+        stays = asyncio.create_task(service.post("/api/gated", "stays"))
+        await until_metric(service, "pulse_queue_items", 1)
+        for _ in range(2):  # the batch of the first who left, and ours
+            await asyncio.to_thread((project / "gate").write_text, "")
+        assert (await stays).json() == "stays"
 
 
 async def test_pipelined_requests_are_answered_in_order_and_endless_ones_are_bounded(project: Path) -> None:
