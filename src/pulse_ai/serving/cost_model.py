@@ -22,6 +22,7 @@ _SIZE_WEIGHT = 0.05  # of the newest batch in the running mean square of items a
 _LARGEST_VARIANCE = 1e3  # of a number, relative likewise; also where it begins
 _QUANTILE = 0.99
 _NORMAL_SQ = 2.326**2  # the same quantile of a normal distribution, in standard deviations, squared
+_ERROR_WEIGHT = 0.05  # of the newest error in the running means
 _QUANTILE_STEP = 0.2  # of the mean absolute error, for each batch
 _MEAN_ERROR = (
     0.05  # variance of the estimated mean, relative to the noise; its error is the same in each batch
@@ -159,11 +160,12 @@ class CostModel:
 
     def _move_spread(self, error_s: float, predicted_s: float) -> None:
         error = error_s / math.sqrt(predicted_s)
-        self._error += 0.05 * (abs(error) - self._error)
-        self._variance += 0.05 * (error * error - self._variance)
+        weight = max(_ERROR_WEIGHT, 1.0 / (self.batches - _BATCHES_TO_TRUST + 1))  # a plain mean at first
+        self._error += weight * (abs(error) - self._error)
+        self._variance += weight * (error * error - self._variance)
         move = _QUANTILE if error > self._spread else _QUANTILE - 1.0
         self._spread = max(0.0, self._spread + _QUANTILE_STEP * self._error * move)
-        self._typical_s += 0.05 * (predicted_s - self._typical_s)
+        self._typical_s += weight * (predicted_s - self._typical_s)
 
 
 def _make_positive(weights: list[float], covariance: tuple[float, float, float, float, float, float]) -> None:
