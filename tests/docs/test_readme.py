@@ -135,6 +135,7 @@ def _run(words: list[str], terminal: Terminal, *, makefile: str) -> None:
         terminal.serve(words[2:])
     elif words[:2] == ["pulse", "serve"]:
         (terminal.folder / "some-hf-checkout").mkdir(exist_ok=True)
+        (terminal.folder / "model.skops").touch()
         for word in words[2:]:  # downloads and checkpoints are tested in tests/hub; here: it is understood
             target = parse_target(word.replace("./", f"{terminal.folder}/"), {})
             assert target.spec.target
