@@ -294,7 +294,6 @@ def _loop() -> list[Any]:
         (object(), "object"),
         ("\udce9", "surrogates"),
     ],
-    ids=str,
 )
 def test_an_answer_that_has_no_term_is_an_error_that_says_why(value: Any, why: str) -> None:
     with pytest.raises((TypeError, ValueError, NotImplementedError), match=why):
