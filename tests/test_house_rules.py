@@ -26,7 +26,7 @@ UNPICKLES_WITH_A_REASON: dict[str, str] = {
 # Modules without a tuple of public names: they are entered by running them, or only re-export.
 NO_ALL = {"__init__.py", "__main__.py", "conftest.py"}
 # Modules whose names are the options of a command line: each is public, and none is used by another room.
-OPTION_MODULES = {"src/pulse_ai/cli/serve_options.py"}
+OPTION_MODULES = {"src/pulse_ai/cli/serve_options.py", "src/pulse_ai/cli/train_options.py"}
 
 # Files that wait for time to pass, and why they cannot wait for an event instead. A single sleep may also say
 # so in a comment on its own line.
