@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import msgspec
-import numpy as np
 
 from pulse_ai.core import LoadFailed, TargetError
 from pulse_ai.frame import Column, FittedRecipe, RecipeError
@@ -84,7 +83,7 @@ def write_model_folder(
     *,
     recipe: FittedRecipe,
     network: "onnx.ModelProto",
-    weights: Mapping[str, Any],
+    weights: bytes,
     metrics: Mapping[str, Any],
 ) -> ModelFacts:
     """Write the files of a model; a reader never sees ``model.json`` before the files that it speaks of.
@@ -96,7 +95,7 @@ def write_model_folder(
         network: ONNX with the recipe's operators (``frame.OPSET``) from ``features`` float32 [batch, width] to one
             output, float32 [batch, outputs]: logits for classes (for two labels, one column that is the logit
             of the second will do), the scaled value for regression.
-        weights: The network's arrays by name.
+        weights: A safetensors file with the network's arrays.
         metrics: Plain values.
 
     Returns:
@@ -105,14 +104,11 @@ def write_model_folder(
     Raises:
         TargetError: Recipe, network and facts do not fit together; nothing was written.
     """
-    from safetensors.numpy import save
-
     graph = join_graphs(recipe, network, classes=len(facts.labels), offset=facts.offset, scale=facts.scale)
-    arrays = {name: np.ascontiguousarray(array) for name, array in weights.items()}
     files = {
         _RECIPE: recipe.to_json(),
         _GRAPH: graph.SerializeToString(),
-        _WEIGHTS: save(arrays),
+        _WEIGHTS: weights,
         _METRICS: msgspec.json.format(msgspec.json.encode(dict(metrics))),
     }
     digests = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
@@ -164,7 +160,8 @@ def _read_facts(path: Path) -> ModelFacts:
         raise TargetError(f"{path} does not describe a model: {error}") from error
     if facts.format != FORMAT or facts.format_version != _VERSION:
         raise TargetError(
-            f"{path} is {facts.format} version {facts.format_version}; this Pulse serves {FORMAT} version {_VERSION}"
+            f"{path} is {facts.format} version {facts.format_version}; "
+            f"this Pulse serves {FORMAT} version {_VERSION}"
         )
     return facts
 
