@@ -11,6 +11,7 @@ from typing import Any, cast
 import numpy as np
 import polars as pl
 import pytest
+from safetensors.numpy import save
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -78,7 +79,7 @@ def _write(folder: Path, *, outputs: int = 3, **facts: Any) -> Any:
         ModelFacts(**chosen),
         recipe=recipe,
         network=network,
-        weights=arrays,
+        weights=save(arrays),
         metrics={"accuracy": 0.5},
     )
     return weights
@@ -269,7 +270,7 @@ def test_a_network_that_does_not_fit_is_told_and_nothing_is_written(
     network, _ = _network(recipe.width, outputs, opset=opset)
     facts = ModelFacts(name="x", task="multiclass", target="y", labels=("a", "b", "c"))
     with pytest.raises(TargetError, match="network"):
-        write_model_folder(tmp_path / "m", facts, recipe=recipe, network=network, weights={}, metrics={})
+        write_model_folder(tmp_path / "m", facts, recipe=recipe, network=network, weights=b"", metrics={})
     assert not (tmp_path / "m").exists()
 
 

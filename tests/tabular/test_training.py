@@ -11,6 +11,7 @@ from tests.tabular.tables import flowers
 
 from pulse_ai.hub import ClassScores, TabularClassifier
 from pulse_ai.tabular import Prepared, TableError, TableSettings, TrainedTable, prepare, train_table
+from pulse_ai.train import load_weights
 
 
 def test_no_row_is_both_learned_from_and_measured_on(trained: TrainedTable) -> None:
@@ -106,6 +107,9 @@ def test_the_folder_has_a_card_pictures_and_metrics(trained: TrainedTable, tmp_p
         "The network is better than",
     ):
         assert part in card
+    network, weights = load_weights(tmp_path / "out" / "weights.safetensors", trained.trained.network)
+    assert network == trained.trained.network
+    assert weights.keys() == trained.trained.variables.keys()
     metrics = json.loads((tmp_path / "out" / "metrics.json").read_text())
     assert metrics["validation"]["rows"] == trained.report.rows
     assert len(metrics["history"]) == len(trained.trained.history)

@@ -17,7 +17,7 @@ from pulse_ai.tabular.card import model_card
 from pulse_ai.tabular.errors import TableError
 from pulse_ai.tabular.plots import plots_of
 from pulse_ai.tabular.training import TrainedTable
-from pulse_ai.train import flattened, network_to_onnx
+from pulse_ai.train import network_to_onnx, weights_content
 
 TUNING_LOG = "tuning.json"
 """The file of a search, in the folder that its result goes to."""
@@ -64,7 +64,7 @@ def write_table_folder(
             facts,
             recipe=prepared.recipe,
             network=network_to_onnx(trained.trained.network, trained.trained.variables),
-            weights=flattened(trained.trained.variables),
+            weights=weights_content(trained.trained.network, trained.trained.variables),
             metrics=_metrics(trained),
         )
         for file, svg in plots.items():

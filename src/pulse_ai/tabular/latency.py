@@ -11,7 +11,7 @@ from typing import Any
 from pulse_ai.frame import Column
 from pulse_ai.hub import ModelFacts, TabularClassifier, TabularRegressor, write_model_folder
 from pulse_ai.tabular.training import Prepared
-from pulse_ai.train import flattened, network_to_onnx
+from pulse_ai.train import network_to_onnx, weights_content
 
 _CALLS = 200
 _KINDS = {"number": 0.0, "integer": 0, "boolean": False, "text": ""}
@@ -36,7 +36,7 @@ def served_latency_s(prepared: Prepared, hidden: tuple[int, ...], *, calls: int 
             facts,
             recipe=prepared.recipe,
             network=network_to_onnx(network, variables),
-            weights=flattened(variables),
+            weights=weights_content(network, variables),
             metrics={},
         )
         task = TabularRegressor(folder) if problem.kind == "regression" else TabularClassifier(folder)

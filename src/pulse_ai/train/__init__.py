@@ -82,4 +82,5 @@ from pulse_ai.train.stream import Stream as Stream
 from pulse_ai.train.weights import flattened as flattened
 from pulse_ai.train.weights import load_weights as load_weights
 from pulse_ai.train.weights import save_weights as save_weights
+from pulse_ai.train.weights import weights_content as weights_content
 from pulse_ai.train.weights import write_atomically as write_atomically

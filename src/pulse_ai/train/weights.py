@@ -7,6 +7,7 @@ __all__ = (
     "read_tree",
     "save_weights",
     "unflattened",
+    "weights_content",
     "write_atomically",
 )
 
@@ -38,10 +39,14 @@ def save_weights(path: str | Path, network: Network, variables: Variables) -> No
     Raises:
         OSError: It cannot be written; a file that was there is as it was.
     """
+    write_atomically(Path(path), weights_content(network, variables))
+
+
+def weights_content(network: Network, variables: Variables) -> bytes:
+    """Return what ``save_weights`` writes: a safetensors file, with the network in its metadata."""
     from safetensors.numpy import save
 
-    metadata = {"format": _FORMAT, "network": network.to_json().decode()}
-    write_atomically(Path(path), save(flattened(variables), metadata))
+    return save(flattened(variables), {"format": _FORMAT, "network": network.to_json().decode()})
 
 
 def load_weights(path: str | Path, network: Network | None = None) -> tuple[Network, Variables]:
@@ -70,7 +75,7 @@ def load_weights(path: str | Path, network: Network | None = None) -> tuple[Netw
 def flattened(tree: Any) -> dict[str, Array]:
     """Return the arrays of a tree by their paths: ``params/dense_0/kernel``."""
     leaves = jax.tree.leaves(tree)
-    return {name: np.ascontiguousarray(leaf) for name, leaf in zip(paths_of(tree), leaves, strict=True)}
+    return {name: np.asarray(leaf, order="C") for name, leaf in zip(paths_of(tree), leaves, strict=True)}
 
 
 def paths_of(tree: Any) -> list[str]:
