@@ -7,10 +7,8 @@ Start reading at ``task.py``, then ``errors.py``.
 """
 
 from pulse_ai.core.checker import checker_type as checker_type
-from pulse_ai.core.errors import DEATH_REASONS as DEATH_REASONS
 from pulse_ai.core.errors import BadFrame as BadFrame
 from pulse_ai.core.errors import DeadlineExceeded as DeadlineExceeded
-from pulse_ai.core.errors import DeathReason as DeathReason
 from pulse_ai.core.errors import Draining as Draining
 from pulse_ai.core.errors import FrameTooLarge as FrameTooLarge
 from pulse_ai.core.errors import InvalidInput as InvalidInput
@@ -34,6 +32,8 @@ from pulse_ai.core.errors import WorkerLost as WorkerLost
 from pulse_ai.core.manifest import PROTOCOL_VERSION as PROTOCOL_VERSION
 from pulse_ai.core.manifest import Manifest as Manifest
 from pulse_ai.core.manifest import manifest_of as manifest_of
+from pulse_ai.core.reasons import DEATH_REASONS as DEATH_REASONS
+from pulse_ai.core.reasons import DeathReason as DeathReason
 from pulse_ai.core.schema import ItemTypes as ItemTypes
 from pulse_ai.core.schema import is_array_type as is_array_type
 from pulse_ai.core.schema import item_types as item_types

@@ -30,10 +30,8 @@ wire, in the JSON of a problem and as the label of a metric.
 """
 
 __all__ = (
-    "DEATH_REASONS",
     "BadFrame",
     "DeadlineExceeded",
-    "DeathReason",
     "Draining",
     "FrameTooLarge",
     "InvalidInput",
@@ -56,12 +54,9 @@ __all__ = (
     "WorkerLost",
 )
 
-from typing import ClassVar, Literal, get_args
+from typing import ClassVar
 
-DeathReason = Literal["crash", "exit", "killed", "load", "memory", "overdue", "protocol", "silent"]
-"""Why a worker ended; docs/running.md says what each means."""
-
-DEATH_REASONS: tuple[DeathReason, ...] = get_args(DeathReason)
+from pulse_ai.core.reasons import DeathReason
 
 
 class PulseError(Exception):
