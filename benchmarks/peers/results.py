@@ -140,8 +140,8 @@ class Results(msgspec.Struct, frozen=True, kw_only=True):
         return list(dict.fromkeys(visit.peer for visit in self.visits))
 
     def has(self, peer: str, number: int) -> bool:
-        """Tell whether a server was measured in a round."""
-        return any(visit.peer == peer and visit.round == number for visit in self.visits)
+        """Tell whether a server was measured in a round, and nothing went wrong with it."""
+        return any(visit.round == number for visit in self.of(peer))
 
     def with_visit(self, visit: Visit) -> "Results":
         """Return the results with a visit; it takes the place of one to the same server in the same round."""

@@ -190,15 +190,15 @@ def _free_port() -> int:
 
 
 def _wait_until_answering(peer: Peer, port: int, process: subprocess.Popen[bytes], log_path: Path) -> None:
-    end_s = time.monotonic() + _START_S
+    what, end_s = f"did not answer within {_START_S:g} s", time.monotonic() + _START_S
     while time.monotonic() < end_s:
         with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(_POLL_S)
+            what = f"ended with {process.wait(_POLL_S)} before it answered"
             break
         if ask(port, peer.path, peer.body())[0] == 200:
             return
     log = log_path.read_text("utf-8", errors="replace")[-2000:]
-    raise RuntimeError(f"{peer.name} did not answer within {_START_S:g} s:\n{log}")
+    raise RuntimeError(f"{peer.name} {what}:\n{log}")
 
 
 def ask(port: int, path: str, body: bytes, *, timeout_s: float = 2.0) -> tuple[int, bytes]:

@@ -57,6 +57,7 @@ def test_a_visit_takes_the_place_of_the_same_one_and_no_other():
     ]
     assert results.has("Pulse", 2)
     assert not results.has("Mosec", 2)
+    assert not results.with_visit(made.visit("Mosec", 2, failed="it ended")).has("Mosec", 2)
 
 
 def test_what_is_kept_is_read_again_and_what_is_damaged_counts_as_nothing(tmp_path: Path):
@@ -213,4 +214,4 @@ def test_a_server_that_cannot_start_is_a_result(tmp_path: Path):
     peer = Peer("a test that ends", None, "pulse-ai", "/predict", start, "none")
     model = make_model("embedded")
     found = measure.visit(peer, model, Sizes(seconds=0.1), number=1, deaths=False, tell=lambda text: None)
-    assert found.failed == "a test that ends did not answer within 120 s:"
+    assert found.failed == "a test that ends ended with 1 before it answered:"
