@@ -11,9 +11,9 @@ from typing import Any, cast
 import numpy as np
 import polars as pl
 import pytest
-from safetensors.numpy import save
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from safetensors.numpy import save
 
 from pulse_ai import Serving
 from pulse_ai.cli.targets import parse_target
