@@ -48,7 +48,7 @@ def _write(tmp_path: Path) -> Any:
         ("a\tb\n1\t2\n", [(1, 2)]),
         ("a|b\n1|2\n", [(1, 2)]),
         ('a,b\n"x\ny, ""z""",1\n', [('x\ny, "z"', 1)]),
-        ("a,b\n1,\n,NA\n?,x\n", [(1, None), (None, "x")]),
+        ("a,b\n1,\n,NA\n?,x\n", [(1, None), (None, None), (None, "x")]),
         (" a , b\n 1 , x \n 2 , NA \n", [(1, "x"), (2, None)]),
         ("a\n1\n2.5\n1e3\n", [(1.0,), (2.5,), (1000.0,)]),
         ("a,b\ntrue,False\nTRUE,true\n", [(True, False), (True, True)]),
@@ -95,7 +95,7 @@ def test_values_are_what_they_look_like(write: Any, content: str | bytes, rows: 
             "a,b\n1,2\n3\n4,5\n",
             "1 lines have fewer than 2 fields (the first is line 3); what they lack is null",
         ),
-        ("a,b\n1,2\n\n3,4\n", "1 rows without any value were left out"),
+        ("a,b\n1,2\n\n3,4\n", "1 empty lines were left out"),
         (
             'a,b\n"x\ny",1\nz,2\nw,no\n',
             "column 'b' is text: 1 of its values are no number (the first is 'no', line 5)",
@@ -129,6 +129,8 @@ def test_what_is_odd_is_said(write: Any, content: str, oddity: str) -> None:
         ("a,b\n1,2\n", {"types": {"c": "number"}}, 0, "there are 'a', 'b'"),
         ("a,b\n1,2\n", {"types": {"a": "float"}}, 0, "a declared type is one of number"),
         ("a,b\n1,2\nx,3\n", {"types": {"a": "number"}}, 3, "'x' is no number; if it means null"),
+        ("a,b\n1,2\n\n\nx,\n", {"types": {"a": "number"}}, 5, "'x' is no number; if it means null"),
+        ("a\n1\n\n\nx\n", {"types": {"a": "number"}}, 5, "'x' is no number; if it means null"),
         ("a\n2026-02-30\n", {"types": {"a": "date"}}, 2, "is no date in the format %Y-%m-%d"),
     ],
 )

@@ -68,11 +68,13 @@ def _first_bad_byte(path: Path) -> ReadFailed | None:
 
 
 def line_of_row(path: Path, layout: Layout, row: int) -> int:
-    """Return the line in the file where a row (from 0, the names not counted) begins."""
-    began = 1
-    for number, (_, line) in enumerate(_records(path, layout)):
-        if number == row + 1:
-            return began
+    """Return the line in the file where a row begins; rows count from 0, names and empty lines do not."""
+    began, number = 1, -1
+    for record, line in _records(path, layout):
+        if len(layout.names) == 1 or any(record):
+            if number == row:
+                return began
+            number += 1
         began = line + 1
     return began
 

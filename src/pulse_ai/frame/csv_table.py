@@ -55,23 +55,22 @@ class CsvTable:
         """
         import polars as pl
 
-        text = self._collect(self._text())
+        text = self._without_empty_lines(self._collect(self._text()))
         values: dict[str, pl.Series] = {}
 
         def misfits(plans: Mapping[str, Plan]) -> dict[str, int]:
             """Turn the columns into values, keep them, and count what did not fit."""
             values.update(text.select(self._expressions(plans)).to_dict())
-            doubtful = [name for name in plans if values[name].null_count() > text[name].null_count()]
-            found = text.select(self._misses(name, plans[name]) for name in doubtful)
-            return dict.fromkeys(plans, 0) | (found.row(0, named=True) if doubtful else {})
+            more = {name: values[name].null_count() - text[name].null_count() for name in plans}
+            return self._misses(text.lazy(), plans, more)
 
         plans = self._settle(text.lazy(), self._plans(text.head(_SAMPLE_ROWS), types), misfits)
         late = {name: plan for name, plan in plans.items() if plan.kind == "text"}
         values.update(text.select(self._expressions(late)).to_dict())
-        return self._without_empty_rows(pl.DataFrame([values[name] for name in plans]))
+        return pl.DataFrame([values[name] for name in plans])
 
-    def scan(self, types: Mapping[str, str]) -> tuple["pl.LazyFrame", int]:
-        """Return a lazy frame and how many rows it has. Goes through the file once or twice.
+    def scan(self, types: Mapping[str, str]) -> "pl.LazyFrame":
+        """Return a lazy frame. Goes through the file once, or more often where values do not fit.
 
         Raises:
             ReadFailed: See ``read``; also where the file is not UTF-8.
@@ -85,17 +84,16 @@ class CsvTable:
             )
         text = self._text()
         plans = self._plans(self._collect(text.head(_SAMPLE_ROWS)), types)
+        if len(plans) > 1 and self._collect(text.select(_is_empty_line().sum())).item():
+            text = text.filter(~_is_empty_line())
 
         def misfits(plans: Mapping[str, Plan]) -> dict[str, int]:
             """Count, in one pass, what would not fit."""
-            counts = [self._misses(name, plan) for name, plan in plans.items()]
-            return self._collect(text.select(counts)).row(0, named=True)
+            after = [expression.null_count() for expression in self._expressions(plans)]
+            more = [found - pl.col(name).null_count() for found, name in zip(after, plans, strict=True)]
+            return self._misses(text, plans, self._collect(text.select(more)).row(0, named=True))
 
-        plans = self._settle(text, plans, misfits)
-        frame = text.select(self._expressions(plans))
-        if len(plans) > 1:
-            frame = frame.filter(~pl.all_horizontal(pl.all().is_null()))
-        return frame, int(self._collect(frame.select(pl.len())).item())
+        return text.select(self._expressions(self._settle(text, plans, misfits)))
 
     def _text(self) -> "pl.LazyFrame":
         """Return the file as text columns, under the layout's names."""
@@ -162,11 +160,23 @@ class CsvTable:
         ]
         return {name: settled[name] for name in plans}
 
-    def _misses(self, name: str, plan: Plan) -> "pl.Expr":
-        """Return how many values of a column are there but do not fit its plan."""
+    def _misses(
+        self, text: "pl.LazyFrame", plans: Mapping[str, Plan], more: Mapping[str, int]
+    ) -> dict[str, int]:
+        """Return how many values of each column are there but do not fit its plan.
+
+        Args:
+            text: The columns as text.
+            plans: Their plans.
+            more: How many nulls each got by its plan: what means null, and what does not fit.
+        """
         import polars as pl
 
-        return plan.misses(pl.col(name), self.nulls).sum().alias(name)
+        doubtful = [name for name in plans if more[name] > 0]
+        if not doubtful:
+            return dict.fromkeys(plans, 0)
+        counts = [plans[name].misses(pl.col(name), self.nulls).sum().alias(name) for name in doubtful]
+        return dict.fromkeys(plans, 0) | self._collect(text.select(counts)).row(0, named=True)
 
     def _widened(self, text: "pl.LazyFrame", name: str, plan: Plan, misfits: int) -> Plan:
         if plan.declared:
@@ -205,19 +215,23 @@ class CsvTable:
 
         return [plan.expression(pl.col(name), self.nulls).alias(name) for name, plan in plans.items()]
 
-    def _without_empty_rows(self, frame: "pl.DataFrame") -> "pl.DataFrame":
-        """Leave out rows of nulls (empty lines), and say where lines were cut short."""
-        import polars as pl
-
-        if frame.width < 2 or not frame[:, -1].null_count():
-            return frame
-        kept = frame.filter(~pl.all_horizontal(pl.all().is_null()))
-        if kept.height < frame.height:
-            self.oddities.append(f"{frame.height - kept.height} rows without any value were left out")
+    def _without_empty_lines(self, text: "pl.DataFrame") -> "pl.DataFrame":
+        """Leave out lines with nothing in them, and say where lines were cut short."""
+        if text.width < 2 or not text[:, -1].null_count():
+            return text
+        kept = text.filter(~_is_empty_line())
+        if kept.height < text.height:
+            self.oddities.append(f"{text.height - kept.height} empty lines were left out")
         short = short_lines(self.path, self.layout, most_rows=_CHECKED_ROWS)
         if short:
             self.oddities.append(
-                f"{short.records} lines have fewer than {frame.width} fields (the first is line "
+                f"{short.records} lines have fewer than {text.width} fields (the first is line "
                 f"{short.first_line}); what they lack is null"
             )
         return kept
+
+
+def _is_empty_line() -> "pl.Expr":
+    import polars as pl
+
+    return pl.all_horizontal(pl.all().is_null())

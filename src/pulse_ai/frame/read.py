@@ -41,7 +41,7 @@ class ReadReport(msgspec.Struct, frozen=True):
 
     Attributes:
         file: The file's name, as the person wrote it.
-        rows: How many rows there are.
+        rows: How many rows there are; -1 where the file was not read as a whole.
         columns: The columns in order.
         separator: What stands between fields; empty for other formats than CSV.
         oddities: What a person should know, a sentence each.
@@ -56,7 +56,8 @@ class ReadReport(msgspec.Struct, frozen=True):
     def __str__(self) -> str:
         """Return the report in lines."""
         kinds = ", ".join(f"{column.name} {column.kind}" for column in self.columns)
-        lines = [f"{self.file}: {self.rows} rows; {kinds}"]
+        rows = f"{self.rows} rows" if self.rows >= 0 else "rows not counted"
+        lines = [f"{self.file}: {rows}; {kinds}"]
         return "\n".join([*lines, *(f"  {oddity}" for oddity in self.oddities)])
 
 
@@ -136,11 +137,11 @@ def scan_csv(
         ReadFailed: See ``read_csv``.
     """
     table = CsvTable.open(Path(path), nulls=nulls, separator=separator, encoding=encoding)
-    frame, rows = table.scan(types or {})
+    frame = table.scan(types or {})
     columns = tuple(
         ColumnReport(name, kind_of(dtype) or str(dtype), -1) for name, dtype in frame.collect_schema().items()
     )
-    return Scan(frame, ReadReport(str(path), rows, columns, table.layout.separator, tuple(table.oddities)))
+    return Scan(frame, ReadReport(str(path), -1, columns, table.layout.separator, tuple(table.oddities)))
 
 
 def read_parquet(path: str | Path) -> Read:
