@@ -20,7 +20,8 @@ def table(count: int = 10, seed: int = 0, width: int = 2) -> Rows:
 
 def plan(network: Network = LINEAR, **changes: Any) -> Plan:
     """Return a plan with batches of 4: of ten rows, the last batch has two."""
-    return Plan(**{"network": network, "objective": objective("multiclass"), "batch_size": 4, **changes})
+    given: dict[str, Any] = {"batch_size": 4, **changes}
+    return Plan(network=network, objective=objective("multiclass"), **given)
 
 
 def loop(network: Network = LINEAR, *, learning_rate: float = 0.05, seed: int = 0, **changes: Any) -> Loop:

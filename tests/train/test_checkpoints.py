@@ -1,4 +1,4 @@
-"""A run that is interrupted and resumed ends as one that was not, bit for bit; files are whole and hold no code."""
+"""A run that is interrupted and resumed ends as one that was not, bit for bit; files are whole or not there."""
 
 from pathlib import Path
 from typing import Any
@@ -116,7 +116,7 @@ def test_a_damaged_file_is_a_clear_error(tmp_path: Path, content: bytes | None) 
     path = tmp_path / "damaged.safetensors"
     if content is not None:
         path.write_bytes(content)
-    with pytest.raises(CheckpointError, match="damaged.safetensors"):
+    with pytest.raises(CheckpointError, match="damaged"):
         load_weights(path)
 
 

@@ -180,12 +180,10 @@ def test_a_plateau_makes_the_rate_smaller_down_to_the_floor() -> None:
 
 
 def test_a_loss_that_is_not_finite_stops_and_says_where() -> None:
-    spoilt = loop().beginning().state
     one = loop(rules=(WATCHED,))
     start = one.beginning()
-    huge = Resume(
-        start.state._replace(parameters=spoilt.parameters * np.float32(3e38)), start.memories, start.history
-    )
+    spoilt = start.state._replace(parameters=np.full(6, 3e38, np.float32))
+    huge = Resume(spoilt, start.memories, start.history)
     with pytest.raises(NotFinite, match="loss is not finite in epoch 0, step 0") as caught:
         one.run(Rows(ROWS.features * 10, ROWS.targets), CHECK, epochs=5, resume=huge)
     assert caught.value.outcome.history.rows == ()

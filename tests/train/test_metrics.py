@@ -100,9 +100,9 @@ def test_calibration_is_that_of_scikit_learn() -> None:
 
 
 def theirs_calibration(happened: Array, stated: Array) -> Any:
-    from sklearn.calibration import calibration_curve
+    from sklearn import calibration
 
-    return calibration_curve(happened, stated, n_bins=10)
+    return calibration.calibration_curve(happened, stated, n_bins=10)
 
 
 def test_what_cannot_be_said_is_nan_or_zero_and_never_an_error() -> None:

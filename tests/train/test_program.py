@@ -62,7 +62,12 @@ def test_an_epoch_gives_what_a_plain_loop_gives_with_a_ragged_last_batch_and_wei
 
 def test_accumulated_batches_are_one_batch_and_what_is_left_at_the_end_counts_by_its_rows() -> None:
     outcome = loop(accumulate=2, optimiser=Optimiser("sgd")).run(table(), epochs=2)
-    wanted = _plain(table(), lambda gradient, _: -0.05 * gradient, accumulate=2)
+
+    def step(gradient: Any, update: int) -> Any:
+        del update
+        return -0.05 * gradient
+
+    wanted = _plain(table(), step, accumulate=2)
     np.testing.assert_allclose(kernel(outcome), wanted, rtol=1e-4, atol=1e-5)
 
 

@@ -1,5 +1,7 @@
 """The order of the rows is a permutation, depends on nothing but the key, and looks random."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -35,7 +37,11 @@ def test_a_part_of_the_order_is_that_part_of_the_whole() -> None:
 def test_over_many_keys_each_row_is_as_often_at_each_place() -> None:
     rows, tries = 7, 4000
     many = keys.split(keys.key(0), tries)
-    orders = np.asarray(jax.jit(jax.vmap(lambda key: shuffled(key, 0, jnp.arange(rows), rows)))(many))
+
+    def order(key: Any) -> Any:
+        return shuffled(key, 0, jnp.arange(rows), rows)
+
+    orders: np.ndarray[Any, Any] = np.asarray(jax.jit(jax.vmap(order))(many))
     counts = np.stack([np.bincount(orders[:, place], minlength=rows) for place in range(rows)])
     expected = tries / rows
     statistic = ((counts - expected) ** 2 / expected).sum()

@@ -200,9 +200,13 @@ class _Group(NamedTuple):
 def _all_trained(groups: list[_Group], epochs: int) -> list[_Crowd]:
     groups[0].program(groups[0].beginning(), groups[0].rows, np.int32(0))  # compiles, once for all
     ended = threading.Event()
+
+    def train(group: _Group) -> _Crowd:
+        return _group_trained(group, epochs, ended)
+
     with ThreadPoolExecutor(len(groups), thread_name_prefix="pulse-population") as pool:
         try:
-            return list(pool.map(lambda group: _group_trained(group, epochs, ended), groups))
+            return list(pool.map(train, groups))
         finally:
             ended.set()  # after Ctrl-C, the threads end with the call that they are in
 

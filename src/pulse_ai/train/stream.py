@@ -16,13 +16,12 @@ from pulse_ai.train.rows import Rows
 
 
 class Stream(Protocol):
-    """Where blocks of rows come from. The same epoch gives the same blocks each time, or a run cannot resume.
+    """Where blocks of rows come from. The same epoch gives the same blocks each time, or a run cannot resume."""
 
-    Attributes:
-        block_rows: How many rows each block has; the last of an epoch may have fewer, but not none.
-    """
-
-    block_rows: int
+    @property
+    def block_rows(self) -> int:
+        """How many rows each block has; the last of an epoch may have fewer, but not none."""
+        ...
 
     def blocks(self, epoch: int, start: int) -> Iterator[Rows]:
         """Give the blocks of an epoch from number ``start`` on, in the epoch's order."""

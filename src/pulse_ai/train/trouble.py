@@ -27,8 +27,8 @@ def find_trouble(plan: Plan, state: State, training: Loaded) -> NotFinite:
     names: list[str] = ["", *paths, *paths]
     leaves = (len(names) - 1) // 2
     for number in range(first, len(flags)):
-        bad = np.flatnonzero(~flags[number])
-        if bad.size:
+        bad = [place for place, good in enumerate(flags[number].tolist()) if not good]
+        if bad:
             what = "loss" if bad[0] == 0 else "gradient" if bad[0] <= leaves else "parameter"
             return NotFinite(epoch=int(state.epoch), step=number, what=what, where=names[bad[0]])
     return NotFinite(epoch=int(state.epoch), step=len(flags) - 1, what="loss")
