@@ -42,7 +42,7 @@ def test_a_simulated_run_shows_its_codes_and_writes_json(tmp_path: Path):
 
 def test_a_broken_guarantee_is_named_and_fails_the_command(monkeypatch: pytest.MonkeyPatch):
     def broken(scenario: Scenario, **_: object) -> None:
-        raise Violation(f"G1: a request was lost (seed {scenario.seed}, at 1.000000 s)")
+        raise Violation("G1", f"a request was lost (seed {scenario.seed}, at 1.000000 s)")
 
     monkeypatch.setattr(bench_simulate, "simulate", broken)
     found = CliRunner().invoke(app, ["bench", "simulate", "--requests", "10", "--seed", "7"])
