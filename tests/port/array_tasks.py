@@ -31,3 +31,20 @@ class Keeps(Task):
         self.kept = items
         signal.pause()
         return [0] * len(items)
+
+
+class Remembers(Task):
+    """Keeps the first array and answers with its sum, until it is told to forget it."""
+
+    first: Any = None
+
+    def predict(self, items: list[Any]) -> list[float]:
+        return [self._sum(item) for item in items]
+
+    def _sum(self, item: Any) -> float:
+        if isinstance(item, str):
+            self.first = None
+            return 0.0
+        if self.first is None:
+            self.first = item
+        return float(np.sum(self.first))

@@ -46,9 +46,9 @@ FROM_PARENT = [
         bytes.fromhex("0000000d 94 02 07 92 9201a26869 920205 90"),
     ),
     Golden(
-        "BATCH with a segment",
-        Batch(7, [Item(1, _raw(None)), Item(2, _raw(5))], [Shared(0, 44, 262_164)]),
-        bytes.fromhex("00000013 94 02 07 92 9201c0 920205 91 93002cce00040014"),
+        "BATCH with a shared value",
+        Batch(7, [Item(1, _raw(None)), Item(2, _raw(5))], [Shared(0, 64, 262_164)]),
+        bytes.fromhex("00000013 94 02 07 92 9201c0 920205 91 930040ce00040014"),
     ),
     Golden("PING", Ping(9), bytes.fromhex("00000003 92 03 09")),
     Golden("SHUTDOWN", Shutdown(), bytes.fromhex("00000002 91 04")),
@@ -72,14 +72,16 @@ FROM_WORKER = [
         "RESULT",
         Result(7, [Answer(1, "ok", _raw("HI")), Answer(2, "model_error", _raw("no"))], 0.25, {"tokens": 3}),
         bytes.fromhex(
-            "00000030 96 13 07 92 9301a26f6ba24849 9302ab6d6f64656c5f6572726f72a26e6f"
-            "cb3fd0000000000000 81a6746f6b656e7303 90"
+            "00000031 97 13 07 92 9301a26f6ba24849 9302ab6d6f64656c5f6572726f72a26e6f"
+            "cb3fd0000000000000 81a6746f6b656e7303 90 00"
         ),
     ),
     Golden(
-        "RESULT with a segment",
-        Result(7, [Answer(1, "ok", _raw(None))], 0.25, {}, [Shared(0, 0, 300_000)]),
-        bytes.fromhex("0000001d 96 13 07 91 9301a26f6bc0 cb3fd0000000000000 80 91 930000ce000493e0"),
+        "RESULT with a shared value",
+        Result(7, [Answer(1, "ok", _raw(None))], 0.25, {}, [Shared(0, 2**25, 300_000)], 4096),
+        bytes.fromhex(
+            "00000024 97 13 07 91 9301a26f6bc0 cb3fd0000000000000 80 91 9300ce02000000ce000493e0 cd1000"
+        ),
     ),
     Golden("PONG", Pong(9), bytes.fromhex("00000003 92 14 09")),
     Golden("FATAL", Fatal("LoadFailed", "no"), bytes.fromhex("00000010 93 15 aa4c6f61644661696c6564 a26e6f")),

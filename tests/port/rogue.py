@@ -16,8 +16,8 @@ def _frame(message: list[Any]) -> bytes:
     return struct.pack(">I", len(body)) + body
 
 
-def _ready(version: int = 1, *, segments: bool = False) -> bytes:
-    return _frame([17, version, {"name": "rogue"}, segments])
+def _ready(version: int = 1, *, area: bool = False) -> bytes:
+    return _frame([17, version, {"name": "rogue"}, area])
 
 
 def _read(sock: socket.socket) -> list[Any]:
@@ -37,9 +37,9 @@ def _stay(_sock: socket.socket) -> None:
     signal.pause()
 
 
-def _answer(sock: socket.socket, result: Callable[[list[Any]], bytes], *, segments: bool = False) -> None:
+def _answer(sock: socket.socket, result: Callable[[list[Any]], bytes], *, area: bool = False) -> None:
     """Get ready, and answer the first batch wrong."""
-    sock.sendall(_ready(segments=segments))
+    sock.sendall(_ready(area=area))
     batch = _read(sock)
     while batch[0] != 2:
         batch = _read(sock)
@@ -90,11 +90,17 @@ WAYS: dict[str, Callable[[socket.socket], None]] = {
     "other batch": lambda sock: _answer(sock, lambda batch: _frame([19, 12345, []])),
     "unknown ids": lambda sock: _answer(sock, lambda batch: _frame([19, batch[1], [[999, "ok", 1]]])),
     "no answers": lambda sock: _answer(sock, lambda batch: _frame([19, batch[1], []])),
-    "segments unasked": lambda sock: _answer(
-        sock, lambda batch: _frame([19, batch[1], [[1, "ok", None]], 0.0, {}, [[0, 0, 1]]])
+    "shares unasked": lambda sock: _answer(
+        sock, lambda batch: _frame([19, batch[1], [[1, "ok", None]], 0.0, {}, [[0, 2**25, 1]]])
     ),
-    "segments that do not come": lambda sock: _answer(
-        sock, lambda batch: _frame([19, batch[1], [[1, "ok", None]], 0.0, {}, [[0, 0, 1]]]), segments=True
+    "shares the parent's half": lambda sock: _answer(
+        sock, lambda batch: _frame([19, batch[1], [[1, "ok", None]], 0.0, {}, [[0, 0, 1]]]), area=True
+    ),
+    "keeps too much": lambda sock: _answer(
+        sock, lambda batch: _frame([19, batch[1], [[1, "ok", None]], 0.0, {}, [], 2**26]), area=True
+    ),
+    "shares a hole": lambda sock: _answer(
+        sock, lambda batch: _frame([19, batch[1], [[1, "ok", None]], 0.0, {}, [[0, 2**25, 1]]]), area=True
     ),
     "half a result": lambda sock: _answer(sock, lambda batch: b"\0\0\1\0\x93\x13"),
     "result and fatal": lambda sock: _answer(

@@ -43,7 +43,7 @@ ANSWERS = [Answer(2, OK, VALUE), Answer(1, "model_error", VALUE)]
 Send = Callable[[WorkerConnection], bytearray]
 TO_WORKER: dict[type, Send] = {
     Hello: lambda connection: connection.hello("echo", TaskSpec("shop:Echo")),
-    Batch: lambda connection: connection.batch(7, ITEMS).frame,
+    Batch: lambda connection: connection.batch(7, ITEMS),
     Ping: lambda connection: connection.ping(9),
     Shutdown: lambda connection: connection.shutdown(),
 }
@@ -233,4 +233,4 @@ def test_a_batch_over_the_bound_is_refused_and_leaves_the_worker_idle() -> None:
     with pytest.raises(FrameTooLarge):
         connection.batch(7, [Item(1, msgspec.Raw(b"\xc5\x04\x00" + bytes(1024)))])
     assert connection.state is State.IDLE
-    assert connection.batch(8, ITEMS).frame
+    assert connection.batch(8, ITEMS)

@@ -61,13 +61,13 @@ def _sockets(pid: int) -> set[str]:
     return {what for what in descriptors(pid).values() if what.startswith("socket:")}
 
 
-async def test_a_worker_has_its_ends_of_the_wire_and_the_channel_and_nothing_else_of_ours() -> None:
+async def test_a_worker_has_its_end_of_the_wire_and_nothing_else_of_ours() -> None:
     before = _sockets(os.getpid())
     async with one_worker("Echo") as (first, _), one_worker("Echo") as (second, _):
         await asyncio.gather(first.wait_ready(), second.wait_ready())
         ours = _sockets(os.getpid()) - before
         wires = [_sockets(worker.pid) - before for worker in (first, second)]
-        assert [len(wire) for wire in wires] == [2, 2]  # the wire, and the channel for segments
+        assert [len(wire) for wire in wires] == [1, 1]
         assert not wires[0] & wires[1]
         assert not (wires[0] | wires[1]) & ours
         for worker in (first, second):

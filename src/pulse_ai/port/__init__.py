@@ -27,8 +27,6 @@ from pulse_ai.port.process import WorkerProcess as WorkerProcess
 from pulse_ai.port.process import open_process as open_process
 from pulse_ai.port.restart import Restart as Restart
 from pulse_ai.port.restart import RestartPolicy as RestartPolicy
-from pulse_ai.port.segments import encode_for_lending as encode_for_lending
-from pulse_ai.port.segments import raw_of as raw_of
 from pulse_ai.port.supervisor import PoolEvents as PoolEvents
 from pulse_ai.port.supervisor import Succession as Succession
 from pulse_ai.port.supervisor import Supervisor as Supervisor

@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 import msgspec
 
 from pulse_ai.core import Failure, InvalidInput, LoadFailed, ModelError, PulseError, Task, item_types
+from pulse_ai.port.lending import Placed
 from pulse_ai.port.messages import OK, Answer, Item
-from pulse_ai.port.segments import raw_of
 from pulse_ai.port.values import MSGPACK, ValueCodec
 
 _MAX_TEXT = 500  # characters of an error's text that travel; the whole of it goes to the log
@@ -143,7 +143,8 @@ class BatchAnswerer:
         if len(encoded) > max_answer_bytes:
             why = f"the answer has {len(encoded)} bytes, over the limit of {max_answer_bytes}"
             return _refusal(item_id, "model_error", why)
-        return Answer(item_id, OK, raw_of(encoded))
+        sent: Any = encoded if isinstance(encoded, Placed) else msgspec.Raw(encoded)
+        return Answer(item_id, OK, sent)
 
 
 def shorten_answers(answers: Sequence[Answer], *, frame_bytes: int) -> list[Answer]:

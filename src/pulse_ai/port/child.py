@@ -21,7 +21,6 @@ import msgspec
 
 from pulse_ai.core import (
     PROTOCOL_VERSION,
-    BadFrame,
     FrameTooLarge,
     LoadFailed,
     PulseError,
@@ -29,9 +28,10 @@ from pulse_ai.core import (
     manifest_of,
 )
 from pulse_ai.port.answering import BatchAnswerer, log_traceback, shorten_answers
+from pulse_ai.port.area import WorkersArea, areas_work
 from pulse_ai.port.frames import FrameReader
 from pulse_ai.port.hosting import end_process, load_task
-from pulse_ai.port.lending import check_shared, lend, restore
+from pulse_ai.port.lending import Room, check_shared, lend, restore
 from pulse_ai.port.messages import (
     OUT_OF_MEMORY,
     Batch,
@@ -48,8 +48,7 @@ from pulse_ai.port.messages import (
     decode_from_parent,
     encode_message,
 )
-from pulse_ai.port.segments import LENDING, SegmentChannel, segments_work
-from pulse_ai.port.values import MSGPACK
+from pulse_ai.port.values import MSGPACK, ValueCodec, value_decoder
 
 _READ_BYTES = 256 * 1024
 _FIRST_FRAME_BYTES = 1024 * 1024  # HELLO says the bound for everything after it
@@ -69,7 +68,7 @@ class WorkerLoop:
         self._loading = True
         self._max_frame_bytes = _FIRST_FRAME_BYTES
         self._reader = FrameReader(max_frame_bytes=_FIRST_FRAME_BYTES)
-        self._channel: SegmentChannel | None = None
+        self._area: WorkersArea | None = None
 
     def run(self) -> int:
         """Serve until SHUTDOWN or the end of the stream; return the exit code."""
@@ -111,8 +110,8 @@ class WorkerLoop:
             raise VersionMismatch(ours=PROTOCOL_VERSION, theirs=hello.protocol)
         self._max_frame_bytes = hello.max_frame_bytes
         self._reader.raise_bound(hello.max_frame_bytes)
-        if hello.segments_fd >= 0 and segments_work():
-            self._channel = SegmentChannel(_take_over(hello.segments_fd))
+        if hello.area_fd >= 0 and areas_work():
+            self._area = WorkersArea.adopt(hello.area_fd)
         return hello
 
     def _load(self, hello: Hello) -> BatchAnswerer:
@@ -120,9 +119,9 @@ class WorkerLoop:
             raise LoadFailed("HELLO names no task")
         self._send(Progress(None, "importing"))
         task = load_task(hello.task, self._report)
-        shares = self._channel is not None
-        answerer = BatchAnswerer(task, LENDING if shares else MSGPACK)
-        self._send(Ready(PROTOCOL_VERSION, manifest_of(task, hello.name), shares))
+        codec = MSGPACK if self._area is None else ValueCodec(value_decoder, self._area.encode)
+        answerer = BatchAnswerer(task, codec)
+        self._send(Ready(PROTOCOL_VERSION, manifest_of(task, hello.name), self._area is not None))
         return answerer
 
     def _report(self, fraction: float | None, text: str) -> None:
@@ -145,23 +144,33 @@ class WorkerLoop:
             self._send_result(result)
 
     def _take_shared(self, batch: Batch) -> None:
-        """Put the items that came in segments into their places."""
-        if not batch.shared:
-            return
-        if self._channel is None:
-            raise BadFrame("the batch has segments, but that was not agreed on")
-        check_shared(batch.shared, count=len(batch.items), max_bytes=self._max_frame_bytes)
-        restore(batch.items, batch.shared, self._channel.receive(batch.id, batch.shared))
+        """Put the items that came through the shared area into their places."""
+        if self._area is not None:
+            self._area.begin()
+        if batch.shared:
+            room = None if self._area is None else self._area.offer.parents
+            check_shared(batch.shared, count=len(batch.items), room=room)
+            assert self._area is not None  # noqa: S101 - so there is a room
+            restore(batch.items, batch.shared, self._area.views(batch.shared))
 
     def _send_result(self, result: Result) -> None:
-        lent = lend(result.answers, shares=self._channel is not None)
-        if lent.size_bytes > self._max_frame_bytes:
-            raise FrameTooLarge(size_bytes=lent.size_bytes, limit_bytes=self._max_frame_bytes)
-        said = msgspec.structs.replace(result, answers=lent.values, shared=lent.shared)
-        frame = encode_message(said, max_frame_bytes=self._max_frame_bytes)
-        if self._channel is not None and lent.segments:
-            self._channel.send(result.id, lent.segments)
-        self._sock.sendall(frame)  # PROGRESS is over, so there is no other thread that sends
+        if self._area is not None:
+            result = self._share(result, self._area)
+        self._sock.sendall(encode_message(result, max_frame_bytes=self._max_frame_bytes))
+
+    def _share(self, result: Result, area: WorkersArea) -> Result:
+        """Write large answers to the shared area; those that are there already, and more while there is memory."""
+        lent = lend(result.answers, area.room())
+        size_bytes = sum(each.size_bytes for each in lent.shared)
+        if size_bytes > self._max_frame_bytes:
+            raise FrameTooLarge(size_bytes=size_bytes, limit_bytes=self._max_frame_bytes)
+        try:
+            area.write(area.offer.workers, lent.shared, lent.contents)
+        except OSError:
+            lent = lend(result.answers, Room(0, 0))  # only what is there already
+        return msgspec.structs.replace(
+            result, answers=lent.values, shared=lent.shared, kept_bytes=area.kept_bytes()
+        )
 
     def _receive(self) -> ParentMessage | None:
         """Wait for the next message; None means that the parent closed its side."""

@@ -4,15 +4,14 @@ The whole protocol is the table ``_LEGAL``: state, message, next state. What is 
 side that sent it, and ends the connection. RESULT must bring exactly the ids of the batch that is out.
 """
 
-__all__ = ("Outgoing", "State", "WorkerConnection")
+__all__ = ("State", "WorkerConnection")
 
 from collections.abc import Sequence
 from enum import Enum
-from typing import NamedTuple
 
 from pulse_ai.core import PROTOCOL_VERSION, BadFrame, FrameTooLarge, TaskSpec, VersionMismatch, WireError
 from pulse_ai.port.frames import FrameReader
-from pulse_ai.port.lending import check_shared, lend
+from pulse_ai.port.lending import AreaOffer, Lent, Room, check_shared, lend
 from pulse_ai.port.messages import (
     Batch,
     ChildMessage,
@@ -24,11 +23,11 @@ from pulse_ai.port.messages import (
     Progress,
     Ready,
     Result,
+    Shared,
     Shutdown,
     decode_from_child,
     encode_message,
 )
-from pulse_ai.port.segments import Segment
 
 
 class State(Enum):
@@ -58,25 +57,17 @@ _LEGAL: dict[tuple[State, type], State] = {
 }
 
 
-class Outgoing(NamedTuple):
-    """A batch as it goes out: the segments are passed first, then the frame is written."""
-
-    frame: bytearray
-    segments: Sequence[Segment] = ()
-
-
 class WorkerConnection:
     """Turns bytes from a worker into messages, and messages to it into bytes, in legal order only.
 
     Attributes:
         state: Where the connection is.
-        shares: Whether values may go in segments: it was offered in HELLO and taken in READY.
         failed: How the worker broke the protocol, or None.
 
     Example:
         >>> connection = WorkerConnection(max_frame_bytes=1000)
         >>> connection.hello("echo", TaskSpec("shop:Echo"))[:5].hex()
-        '0000002b95'
+        '0000002c96'
         >>> connection.state
         <State.LOADING: 'loading'>
     """
@@ -85,35 +76,45 @@ class WorkerConnection:
         self._max_frame_bytes = max_frame_bytes
         self._reader = FrameReader(max_frame_bytes=max_frame_bytes)
         self._expected: Batch | None = None
-        self._offered = False
+        self._area: AreaOffer | None = None
+        self._kept_bytes = 0
         self.state = State.NEW
-        self.shares = False
         self.failed: WireError | None = None
 
-    def hello(self, name: str, task: TaskSpec | None, *, segments_fd: int = -1) -> bytearray:
+    def hello(self, name: str, task: TaskSpec | None, *, area: AreaOffer | None = None) -> bytearray:
         """Return the first frame. Legal once, before anything else.
 
         Args:
             name: The name of the model.
             task: What the worker should build.
-            segments_fd: The descriptor over which the worker can pass and take segments; -1: there is none.
+            area: The memory for large values, where there is some; the worker says whether it uses it.
         """
-        self._offered = segments_fd >= 0
-        return self._send(Hello(PROTOCOL_VERSION, name, self._max_frame_bytes, task, segments_fd))
+        self._area = area
+        area_fd = -1 if area is None else area.fd
+        return self._send(Hello(PROTOCOL_VERSION, name, self._max_frame_bytes, task, area_fd))
 
-    def batch(self, batch_id: int, items: Sequence[Item]) -> Outgoing:
-        """Return the frame of a batch, and its segments. Legal while the worker is idle; then it is busy.
+    def lend(self, items: Sequence[Item]) -> Lent[Item]:
+        """Say which items should go through the shared area; none where that was not agreed on."""
+        if self._area is None:
+            return lend(list(items), None)
+        start, end = self._area.parents
+        return lend(list(items), Room(start + self._kept_bytes, end))
 
-        Raises:
-            FrameTooLarge: It does not fit into a frame; nothing must be sent.
+    def batch(self, batch_id: int, items: Sequence[Item], shared: Sequence[Shared] = ()) -> bytearray:
+        """Return the frame of a batch. Legal while the worker is idle; it is busy until its RESULT.
+
+        Args:
+            batch_id: Its number.
+            items: Its items.
+            shared: Those that have been written to the shared area, as ``lend`` said.
         """
-        lent = lend(items, shares=self.shares)
-        if lent.size_bytes > self._max_frame_bytes:
-            raise FrameTooLarge(size_bytes=lent.size_bytes, limit_bytes=self._max_frame_bytes)
-        message = Batch(batch_id, lent.values, lent.shared)
+        message = Batch(batch_id, list(items), list(shared))
+        size_bytes = sum(each.size_bytes for each in shared)
+        if size_bytes > self._max_frame_bytes:
+            raise FrameTooLarge(size_bytes=size_bytes, limit_bytes=self._max_frame_bytes)
         frame = self._send(message)
         self._expected = message
-        return Outgoing(frame, lent.segments)
+        return frame
 
     def ping(self, nonce: int) -> bytearray:
         """Return the frame of a question for life. Legal while the worker is idle."""
@@ -181,7 +182,8 @@ class WorkerConnection:
     def _check_ready(self, ready: Ready) -> None:
         if ready.protocol != PROTOCOL_VERSION:
             raise VersionMismatch(ours=PROTOCOL_VERSION, theirs=ready.protocol)
-        self.shares = self._offered and ready.segments
+        if not ready.area:
+            self._area = None
 
     def _check_result(self, result: Result) -> None:
         batch = self._expected
@@ -192,6 +194,8 @@ class WorkerConnection:
             result.answers
         ) != len(batch.items):
             raise BadFrame(f"the result of batch {result.id} does not answer each of its items once")
-        if result.shared and not self.shares:
-            raise BadFrame(f"the result of batch {result.id} has segments, but that was not agreed on")
-        check_shared(result.shared, count=len(result.answers), max_bytes=self._max_frame_bytes)
+        room = None if self._area is None else self._area.workers
+        check_shared(result.shared, count=len(result.answers), room=room)
+        if room is not None and result.kept_bytes > room.start:
+            raise BadFrame(f"the worker keeps {result.kept_bytes} bytes of items, but they have {room.start}")
+        self._kept_bytes = result.kept_bytes

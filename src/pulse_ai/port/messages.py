@@ -5,7 +5,6 @@ a worker in another language is written from is docs/port-protocol.md.
 """
 
 __all__ = (
-    "MOST_SEGMENTS",
     "OK",
     "OUT_OF_MEMORY",
     "Answer",
@@ -41,10 +40,6 @@ OUT_OF_MEMORY = "OutOfMemory"
 """The code of FATAL where the worker ends because it has no memory left; its parent counts such deaths apart."""
 
 
-MOST_SEGMENTS = 64
-"""Most segments beside one frame; the kernel passes at most 253 descriptors at once."""
-
-
 class Item(msgspec.Struct, array_like=True):
     """One item of a batch: an id that comes back with its answer, and the encoded value."""
 
@@ -53,7 +48,10 @@ class Item(msgspec.Struct, array_like=True):
 
 
 class Answer(msgspec.Struct, array_like=True):
-    """The answer to one item: ``ok`` and the encoded result, or an error's code and its text."""
+    """The answer to one item: ``ok`` and the encoded result, or an error's code and its text.
+
+    On its way out the value may be ``Placed``; ``lend`` takes it out before the frame is encoded.
+    """
 
     id: int
     code: str
@@ -61,11 +59,11 @@ class Answer(msgspec.Struct, array_like=True):
 
 
 class Shared(msgspec.Struct, array_like=True):
-    """A value that is not in the frame but in a segment that was passed before it.
+    """A value that is not in the frame but in the shared area.
 
     Attributes:
-        place: Which of the items or answers it is, from 0; their own value is nil.
-        start: Where in the segment it begins.
+        place: Which of the items or answers it is, from 0; its value in the frame is nil.
+        start: Where in the area it begins.
         size_bytes: Its length.
     """
 
@@ -77,14 +75,14 @@ class Shared(msgspec.Struct, array_like=True):
 class Hello(msgspec.Struct, array_like=True, tag=1):
     """Parent: the first message. What to serve, under which name, and the longest frame it will take.
 
-    ``segments_fd`` is the descriptor of the socket over which segments can be passed; -1: there is none.
+    ``area_fd`` is the descriptor of the shared area; -1: there is none.
     """
 
     protocol: int
     name: str
     max_frame_bytes: int
     task: TaskSpec | None = None
-    segments_fd: int = -1
+    area_fd: int = -1
 
 
 class Batch(msgspec.Struct, array_like=True, tag=2):
@@ -106,11 +104,11 @@ class Shutdown(msgspec.Struct, array_like=True, tag=4):
 
 
 class Ready(msgspec.Struct, array_like=True, tag=17):
-    """Child: loaded; batches may come, and their values may come in segments where it says so."""
+    """Child: loaded; batches may come, and their large values in the shared area where it says so."""
 
     protocol: int
     manifest: Manifest
-    segments: bool = False
+    area: bool = False
 
 
 class Progress(msgspec.Struct, array_like=True, tag=18):
@@ -121,13 +119,17 @@ class Progress(msgspec.Struct, array_like=True, tag=18):
 
 
 class Result(msgspec.Struct, array_like=True, tag=19):
-    """Child: one answer for each item of the batch, in any order, and the seconds that it took."""
+    """Child: one answer for each item of the batch, in any order, and the seconds that it took.
+
+    ``kept_bytes`` is how much of the shared area, from its start, the task still uses: it is not to be written.
+    """
 
     id: int
     answers: list[Answer]
     busy_s: float = 0.0
     counts: dict[str, int] = {}
     shared: list[Shared] = []
+    kept_bytes: Annotated[int, msgspec.Meta(ge=0)] = 0
 
 
 class Pong(msgspec.Struct, array_like=True, tag=20):

@@ -2,7 +2,6 @@
 
 __all__ = (
     "ARRAY_EXT",
-    "LARGE_BYTES",
     "MSGPACK",
     "ValueCodec",
     "array_from_list",
@@ -17,18 +16,18 @@ __all__ = (
 import math
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, cast
 
 import msgspec
 
 from pulse_ai.core import BadFrame, is_array_type
+from pulse_ai.port.lending import Placed
 
 ARRAY_EXT = 1
 """The msgpack extension type of an array: ``[dtype, shape, bytes]`` in msgpack, C order."""
 
-LARGE_BYTES = 256 * 1024
-"""An array of this size or more goes in a segment where it can; chosen by benchmarks/shared_memory.py."""
+_LARGE_BYTES = 128 * 1024  # the head of an array of this size has one form only, and its copies cost
 
 _TOKEN_BYTES = 16
 _NUMBERS = frozenset(("b1", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f2", "f4", "f8", "c8", "c16"))
@@ -139,12 +138,22 @@ def value_decoder(kind: Any) -> Any:
     return msgspec.msgpack.Decoder(kind, ext_hook=array_from_wire, dec_hook=array_from_list)
 
 
-_encoder = msgspec.msgpack.Encoder(enc_hook=to_wire)
+class _LargeArrayError(Exception):
+    """There is an array that should not be copied with the rest."""
+
+
+def _refuse_large(value: Any) -> Any:
+    if getattr(value, "nbytes", 0) >= _LARGE_BYTES and is_array_type(type(value)):
+        raise _LargeArrayError
+    return to_wire(value)
+
+
+_encoder = msgspec.msgpack.Encoder(enc_hook=_refuse_large)
 _decoder = msgspec.msgpack.Decoder(ext_hook=array_from_wire)
 
 
 def encode_value(value: Any) -> bytes:
-    """Encode an item or an answer.
+    """Encode an item or an answer. A large array is copied once.
 
     Raises:
         TypeError: The value, or a part of it, cannot travel; the text names the type.
@@ -153,44 +162,25 @@ def encode_value(value: Any) -> bytes:
         >>> encode_value({"q": "hi"}).hex()
         '81a171a26869'
     """
-    try:
-        return _encoder.encode(value)
-    except (NotImplementedError, ValueError, OverflowError, RecursionError) as error:
-        raise TypeError(str(error)) from error
+    return b"".join(encode_pieces(value))  # one piece of bytes is not copied
 
 
-class _LargeArrayError(Exception):
-    """There is an array that should not be copied with the rest."""
-
-
-def _refuse_large(value: Any) -> Any:
-    if getattr(value, "nbytes", 0) >= LARGE_BYTES and is_array_type(type(value)):
-        raise _LargeArrayError
-    return to_wire(value)
-
-
-_small_encoder = msgspec.msgpack.Encoder(enc_hook=_refuse_large)
-
-
-def encode_pieces(value: Any) -> list[bytes | memoryview]:
-    r"""Encode an item or an answer without copying its large arrays: the pieces together are ``encode_value``.
+def encode_pieces(value: Any) -> Sequence[bytes | memoryview]:
+    r"""Encode an item or an answer without copying its large arrays: ``encode_value`` in pieces.
 
     Returns:
-        The encoded value in order. An array of ``LARGE_BYTES`` or more is a piece, in its own memory.
+        The encoded value in order. A large array is a piece, in its own memory.
 
     Raises:
         TypeError: The value, or a part of it, cannot travel; the text names the type.
 
     Example:
         >>> encode_pieces("hi")
-        [b'\xa2hi']
-        >>> import numpy as np
-        >>> [len(piece) for piece in encode_pieces({"image": np.zeros((1024, 1024), "u1")})]
-        [32, 1048576, 0]
+        (b'\xa2hi',)
     """
     try:
         try:
-            return [_small_encoder.encode(value)]
+            return (_encoder.encode(value),)
         except _LargeArrayError:
             return _encode_round_arrays(value)
     except (NotImplementedError, ValueError, OverflowError, RecursionError) as error:
@@ -203,7 +193,7 @@ def _encode_round_arrays(value: Any) -> list[bytes | memoryview]:
     arrays: list[memoryview] = []
 
     def put_token(part: Any) -> Any:
-        if getattr(part, "nbytes", 0) < LARGE_BYTES or not is_array_type(type(part)):
+        if getattr(part, "nbytes", 0) < _LARGE_BYTES or not is_array_type(type(part)):
             return to_wire(part)
         numbers = _numbers_of(part)
         arrays.append(numbers)
@@ -247,11 +237,11 @@ class ValueCodec(NamedTuple):
 
     Attributes:
         decoder: Gives for a type an object whose ``decode`` reads items of that type.
-        encode: Turns an answer into bytes; raises where it has no form.
+        encode: Turns an answer into bytes, or says where in the shared area they are; raises where it has no form.
     """
 
     decoder: Callable[[Any], Any]
-    encode: Callable[[Any], bytes | memoryview]
+    encode: Callable[[Any], bytes | Placed]
 
 
 MSGPACK = ValueCodec(value_decoder, encode_value)

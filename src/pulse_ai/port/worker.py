@@ -11,7 +11,7 @@ import contextlib
 import logging
 import socket
 import sys
-from collections.abc import AsyncGenerator, Generator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from typing import Protocol, cast
 
 from pulse_ai.core import (
@@ -26,12 +26,12 @@ from pulse_ai.core import (
     WorkerLost,
     WorkerSettings,
 )
+from pulse_ai.port.area import SharedArea, areas_work
 from pulse_ai.port.connection import State, WorkerConnection
 from pulse_ai.port.deaths import death_reason, describe_exit
-from pulse_ai.port.lending import restore
+from pulse_ai.port.lending import SHARED_LEAST_BYTES, Lent, restore
 from pulse_ai.port.messages import OUT_OF_MEMORY, ChildMessage, Fatal, Item, Pong, Progress, Ready, Result
 from pulse_ai.port.process import WorkerProcess, open_process
-from pulse_ai.port.segments import Segment, SegmentChannel, segments_work
 
 _log = logging.getLogger("pulse_ai.worker")
 
@@ -75,7 +75,7 @@ class Worker(asyncio.Protocol):
         self._error: PulseError | None = None
         self._told_closed = False
         self._transport: asyncio.WriteTransport | None = None
-        self._channel: SegmentChannel | None = None
+        self._area: SharedArea | None = None
         self._process: WorkerProcess | None = None
 
     def send_batch(self, batch_id: int, items: Sequence[Item]) -> None:
@@ -85,10 +85,9 @@ class Worker(asyncio.Protocol):
         """
         if self._connection.state is State.ENDED:
             return
-        frame, segments = self._connection.batch(batch_id, items)
-        if segments and not self._pass(batch_id, segments):
-            return
-        self._write(frame)
+        lent = self._connection.lend(items)
+        shared = lent.shared if self._write_shared(lent) else []
+        self._write(self._connection.batch(batch_id, lent.values if shared else items, shared))
 
     def ping(self, nonce: int) -> None:
         """Ask an idle worker for a sign of life; a busy one is left alone."""
@@ -176,16 +175,13 @@ class Worker(asyncio.Protocol):
             process.kill()
 
     async def connect(
-        self, ours: socket.socket, name: str, task: TaskSpec | None, *, segments_fd: int
+        self, ours: socket.socket, name: str, task: TaskSpec | None, area: SharedArea | None
     ) -> None:
-        """Take our end of the wire and write HELLO to it."""
+        """Take our end of the wire and the area for large values, and write HELLO."""
         loop = asyncio.get_running_loop()
         await loop.create_unix_connection(lambda: self, sock=ours)
-        self._write(self._connection.hello(name, task, segments_fd=segments_fd))
-
-    def share(self, channel: SegmentChannel) -> None:
-        """Take our end of the channel for segments; it is closed with the worker."""
-        self._channel = channel
+        self._area = area
+        self._write(self._connection.hello(name, task, area=None if area is None else area.offer))
 
     def attach(self, process: WorkerProcess) -> None:
         """Take the process at the other end of the wire."""
@@ -247,19 +243,19 @@ class Worker(asyncio.Protocol):
             assert isinstance(message, Pong)  # noqa: S101 - the union is spent
 
     def _take_shared(self, result: Result) -> None:
-        """Put the answers that came in segments into their places."""
+        """Put the answers that came through the shared area into their places."""
         if result.shared:
-            assert self._channel is not None  # noqa: S101 - the connection has seen that there is one
-            restore(result.answers, result.shared, self._channel.receive(result.id, result.shared))
+            restore(result.answers, result.shared, self._shared_area().read(result.shared))
 
-    def _pass(self, batch_id: int, segments: Sequence[Segment]) -> bool:
-        """Pass the segments of a batch; where that cannot be done, end the worker after this turn of the loop."""
-        assert self._channel is not None  # noqa: S101 - the connection has seen that there is one
+    def _write_shared(self, lent: Lent[Item]) -> bool:
+        """Write what is lent to the shared area; False where that is nothing, or there is no memory for it."""
+        if not lent.shared:
+            return False
+        area = self._shared_area()
         try:
-            self._channel.send(batch_id, segments)
+            area.write(area.offer.parents, lent.shared, lent.contents)
         except OSError as error:
-            lost = WorkerLost(f"worker {self.pid} could not be passed the segments of a batch: {error}")
-            asyncio.get_running_loop().call_soon(self.give_up, lost)
+            _log.warning("worker %d: %s; a batch goes through the wire", self.pid, error)
             return False
         return True
 
@@ -285,6 +281,10 @@ class Worker(asyncio.Protocol):
         assert self._transport is not None  # noqa: S101 - open_worker connects before it hands the worker out
         self._transport.write(frame)
 
+    def _shared_area(self) -> SharedArea:
+        assert self._area is not None  # noqa: S101 - the connection speaks of it only where there is one
+        return self._area
+
     def _started_process(self) -> WorkerProcess:
         assert self._process is not None  # noqa: S101 - open_worker starts before it hands the worker out
         return self._process
@@ -301,18 +301,17 @@ def worker_command() -> tuple[str, ...]:
     return (sys.executable, "-u", "-m", "pulse_ai.port.child")
 
 
-@contextlib.contextmanager
-def _open_channel(worker: Worker, stack: contextlib.AsyncExitStack) -> Generator[Sequence[int]]:
-    """Give the worker our end of a channel for segments, and return the other end for the process to inherit."""
-    if not segments_work():
-        yield ()
-        return
-    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    channel = SegmentChannel(ours)
-    stack.callback(channel.close)
-    worker.share(channel)
-    with theirs:
-        yield (theirs.fileno(),)
+def _open_area(stack: contextlib.AsyncExitStack, *, max_frame_bytes: int) -> SharedArea | None:
+    """Make the area for a worker's large values; None where this system has none."""
+    if not areas_work() or max_frame_bytes < SHARED_LEAST_BYTES:
+        return None
+    try:
+        area = SharedArea.create()
+    except OSError as error:
+        _log.warning("no shared memory for a worker: %s; large values go through the wire", error)
+        return None
+    stack.callback(area.close)
+    return area
 
 
 @contextlib.asynccontextmanager
@@ -328,15 +327,16 @@ async def open_worker(
     worker = Worker(slot, settings, events)
     ours, theirs = socket.socketpair()
     async with contextlib.AsyncExitStack() as stack:
-        with theirs, _open_channel(worker, stack) as more_fds:
+        with theirs:
             stack.callback(ours.close)
+            area = _open_area(stack, max_frame_bytes=settings.max_frame_bytes)
             stack.push_async_callback(worker.hang_up)
-            await worker.connect(ours, name, task, segments_fd=next(iter(more_fds), -1))
+            await worker.connect(ours, name, task, area)
             process = await stack.enter_async_context(
                 open_process(
                     settings.command or worker_command(),
                     wire_fd=theirs.fileno(),
-                    more_fds=more_fds,
+                    more_fds=() if area is None else (area.offer.fd,),
                     memory_bytes=settings.worker_memory_bytes,
                 )
             )

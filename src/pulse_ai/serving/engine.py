@@ -14,7 +14,7 @@ from typing import Protocol
 import msgspec
 
 from pulse_ai.core import Priority, RequestError
-from pulse_ai.port import Item, Result, raw_of
+from pulse_ai.port import Item, Result
 from pulse_ai.serving.scheduler import Scheduler
 from pulse_ai.serving.statistics import Statistics
 from pulse_ai.serving.ticket import SendBatch, Settle, Ticket
@@ -58,7 +58,7 @@ class Engine:
 
     async def infer(
         self,
-        value: bytes | memoryview,
+        value: bytes,
         *,
         timeout_s: float | None = None,
         priority: Priority = "interactive",
@@ -98,7 +98,7 @@ class Engine:
 
     def submit(
         self,
-        value: bytes | memoryview,
+        value: bytes,
         on_settled: OnSettled,
         *,
         timeout_s: float | None = None,
@@ -226,7 +226,7 @@ class Engine:
                 if on_settled is not None:
                     on_settled(action.outcome)
             elif isinstance(action, SendBatch):
-                items = [Item(ticket.id, raw_of(ticket.value)) for ticket in action.tickets]
+                items = [Item(ticket.id, msgspec.Raw(ticket.value)) for ticket in action.tickets]
                 self._runner.send_batch(action.worker_id, action.batch_id, items)
             else:
                 self._runner.kill(action.worker_id)

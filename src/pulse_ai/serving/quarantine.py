@@ -27,13 +27,13 @@ class Quarantine:
     def __len__(self) -> int:
         return len(self._ends_at_s)
 
-    def add(self, value: bytes | memoryview, *, now_s: float) -> None:
+    def add(self, value: bytes, *, now_s: float) -> None:
         """Remember an encoded item; the one remembered longest ago may be forgotten for it."""
         self._ends_at_s[_digest(value)] = now_s + _REMEMBERED_S
         if len(self._ends_at_s) > _MOST_INPUTS:
             self._ends_at_s.popitem(last=False)
 
-    def holds(self, value: bytes | memoryview, *, now_s: float) -> bool:
+    def holds(self, value: bytes, *, now_s: float) -> bool:
         """Say whether an encoded item is remembered; costs nothing while none is."""
         if not self._ends_at_s:
             return False
@@ -45,5 +45,5 @@ class Quarantine:
         return ends_at_s is not None
 
 
-def _digest(value: bytes | memoryview) -> bytes:
+def _digest(value: bytes) -> bytes:
     return blake2b(value, digest_size=16).digest()

@@ -26,7 +26,7 @@ from pulse_ai.core import (
     item_types,
     spec_of,
 )
-from pulse_ai.port import OK, Answer, BatchAnswerer, Item, encode_for_lending, encode_value, value_decoder
+from pulse_ai.port import OK, Answer, BatchAnswerer, Item, encode_value, value_decoder
 from pulse_ai.serving.engine import Engine
 from pulse_ai.serving.failures import failure_of
 from pulse_ai.serving.pool import SlotStatus, WorkerPool
@@ -204,7 +204,7 @@ class OpenServing:
         Raises:
             RequestError: Refused, failed or out of time; the class says which.
         """
-        return self._decoder.decode(await self.engine.infer(_lend_item(item), timeout_s=timeout_s))
+        return self._decoder.decode(await self.engine.infer(encode_item(item), timeout_s=timeout_s))
 
     async def infer_all(self, items: Iterable[Any], *, timeout_s: float | None = None) -> list[Any]:
         """Have items answered, in order, however many; a few batches' worth are under way at a time.
@@ -314,14 +314,6 @@ def encode_item(item: Any) -> bytes:
     """
     try:
         return encode_value(item)
-    except TypeError as error:
-        raise InvalidInput(str(error)) from error
-
-
-def _lend_item(item: Any) -> bytes | memoryview:
-    """Encode an item for a worker process, large arrays in shared memory."""
-    try:
-        return encode_for_lending(item)
     except TypeError as error:
         raise InvalidInput(str(error)) from error
 

@@ -48,7 +48,7 @@ class Ticket:
     def __init__(
         self,
         ticket_id: int,
-        value: bytes | memoryview,
+        value: bytes,
         *,
         offered_at_s: float,
         deadline_at_s: float,
@@ -56,7 +56,7 @@ class Ticket:
         caller: str = "",
     ) -> None:
         self.id = ticket_id
-        self.value: bytes | memoryview = value
+        self.value = value
         self.cost_bytes = len(value)
         self.offered_at_s = offered_at_s
         self.deadline_at_s = deadline_at_s

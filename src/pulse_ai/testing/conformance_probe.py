@@ -105,7 +105,7 @@ class Probe:
 
     def batch(self, items: Sequence[Item]) -> bytes:
         """Return the frame of a BATCH with the next id."""
-        return bytes(self._speaking().batch(next(self._batch_ids), items).frame)
+        return bytes(self._speaking().batch(next(self._batch_ids), items))
 
     def shutdown(self) -> bytes:
         """Return the frame of SHUTDOWN."""
