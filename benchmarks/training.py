@@ -18,7 +18,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -84,7 +84,7 @@ class Contender:
 
 
 @contextmanager
-def contending(name: str, size: Size) -> Iterator[Contender]:
+def contending(name: str, size: Size) -> Generator[Contender]:
     """Start a contender, wait until it has compiled, and end it."""
     script = HERE / "peers" / f"training_{name}.py"
     command = [python_of(CONTENDERS[name]), str(script), str(size.rows), str(size.batch)]
@@ -133,7 +133,8 @@ def measure_population(rows: int, batch: int, epochs: int, rounds: int) -> dict[
         for one in candidates:
             fit(network, training, validation, settings=dataclasses.replace(settings, seed=one.seed))
 
-    timed(together), timed(alone)  # compile
+    for call in (together, alone):
+        call()  # compiles
     pairs = [(timed(together), timed(alone)) for _ in range(rounds)]
     return {
         "rows": rows,

@@ -70,7 +70,7 @@ def _rows(network: Network, count: int = 3) -> Any:
 
 def _variables(network: Network) -> Any:
     """Return weights and running means that are all different, without compiling an initialisation."""
-    random = np.random.default_rng(2)
+    random: Any = np.random.default_rng(2)
 
     def some(leaf: Any) -> Any:
         return (random.uniform(0.1, 1.0, leaf.shape) - 0.4 * (leaf.ndim > 1)).astype(np.float32)
@@ -79,7 +79,7 @@ def _variables(network: Network) -> Any:
 
 
 def _run(model: Any, rows: Any) -> Any:
-    session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    session: Any = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
     return session.run(["logits"], {"features": rows})[0]
 
 
@@ -161,7 +161,9 @@ def test_dropout_drops_in_training_only() -> None:
     network = Network((Dropout(0.5),), input_shape=(1000,))
     rows = np.ones((1, 1000), np.float32)
     nothing: Any = {"params": {}, "batch_stats": {}}
-    out, _ = network.forward(nothing, rows, np.ones(1, bool), jax.random.key(0))
+    out: np.ndarray[Any, Any] = np.asarray(
+        network.forward(nothing, rows, np.ones(1, bool), jax.random.key(0))[0]
+    )
     assert set(np.unique(out).tolist()) == {0.0, 2.0}
     assert float(np.mean(out)) == pytest.approx(1.0, abs=0.15)
     np.testing.assert_array_equal(network.apply(nothing, rows), rows)

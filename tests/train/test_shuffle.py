@@ -41,10 +41,11 @@ def test_over_many_keys_each_row_is_as_often_at_each_place() -> None:
     def order(key: Any) -> Any:
         return shuffled(key, 0, jnp.arange(rows), rows)
 
-    orders: np.ndarray[Any, Any] = np.asarray(jax.jit(jax.vmap(order))(many))
+    found: Any = jax.jit(jax.vmap(order))(many)
+    orders: np.ndarray[Any, Any] = np.asarray(found)
     counts = np.stack([np.bincount(orders[:, place], minlength=rows) for place in range(rows)])
     expected = tries / rows
     statistic = ((counts - expected) ** 2 / expected).sum()
     assert statistic < 70  # 36 degrees of freedom: chance gives more than 70 once in two thousand times
-    neighbours = np.mean(np.diff(orders, axis=1) == 1)
+    neighbours = float((np.diff(orders, axis=1) == 1).mean())
     assert neighbours == pytest.approx(1 / rows, abs=0.02)
