@@ -231,6 +231,17 @@ class WantsExactFields(Sound):
         super().handle(message)
 
 
+class SharesInWord(Sound):
+    """Takes the shared area, and never looks there."""
+
+    def hello(self, version: int, name: str, bound: int) -> None:
+        if version != 1:
+            self.fatal("VersionMismatch")
+        self._bound = bound
+        self._ready = True
+        self.send([17, 1, _MANIFEST, True])
+
+
 class TakesAnyLength(Sound):
     def hello(self, version: int, name: str, bound: int) -> None:
         super().hello(version, name, 2**40)

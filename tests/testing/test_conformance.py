@@ -74,6 +74,7 @@ BROKEN: list[tuple[str, str, str]] = [
     ("InventsACode", "bad item", "an answer has the code 'error'"),
     ("CrashesOnABadItem", "any value", "the item was nil: the worker exited with code 1"),
     ("TalksALot", "frame bound", "over the limit of 4096"),
+    ("SharesInWord", "shared area", "was answered invalid_input"),
     ("WantsExactFields", "newer fields", "PONG was due, FATAL (BadFrame"),
     ("TakesAnyLength", "oversize", "time ran out while waiting for the worker to end"),
     ("ForgivesGarbage", "garbage", "time ran out while waiting for the worker to end"),

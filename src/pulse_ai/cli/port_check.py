@@ -6,7 +6,7 @@ import asyncio
 import logging
 import sys
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Any
 
 import msgspec
 import typer
@@ -14,57 +14,25 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from pulse_ai.cli import port_check_options as option
 from pulse_ai.cli.worker_command import parse_command
 from pulse_ai.core import TargetError
 from pulse_ai.testing import ConformanceReport, Outcome, Subject, report_of, run_checks
 
-_DAY_S = 86_400
 _STYLES = {"passed": "green", "failed": "bold red", "skipped": "yellow"}
-
-Command = Annotated[
-    str,
-    typer.Argument(
-        metavar="COMMAND",
-        help="The worker's program and its arguments, quoted: 'node worker.js'.",
-        show_default=False,
-    ),
-]
-Target = Annotated[str, typer.Option(help="What HELLO tells the worker to build; nothing unless given.")]
-Items = Annotated[
-    list[str] | None,
-    typer.Option("--item", metavar="JSON", help="An item that it takes; else made from its input schema."),
-]
-WrongItems = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--wrong-item", metavar="JSON", help="An item that it must refuse; else made from the schema."
-    ),
-]
-Only = Annotated[
-    list[str] | None, typer.Option(metavar="NAME", help="Run this check alone; may be given several times.")
-]
-LimitS = Annotated[
-    float,
-    typer.Option(min=0.1, max=_DAY_S, help="From READY on: the longest that a check may take, in seconds."),
-]
-StartLimitS = Annotated[
-    float, typer.Option(min=0.1, max=_DAY_S, help="The longest time to READY, in seconds.")
-]
-Json = Annotated[bool, typer.Option("--json", help="As JSON, for a script.")]
-Verbose = Annotated[bool, typer.Option("--verbose", help="Show what the worker prints.")]
 
 
 def check(  # noqa: PLR0913 - an option is an argument
-    command: Command,
+    command: option.Command,
     *,
-    target: Target = "",
-    item: Items = None,
-    wrong_item: WrongItems = None,
-    only: Only = None,
-    limit_s: LimitS = 10.0,
-    start_limit_s: StartLimitS = 60.0,
-    json: Json = False,
-    verbose: Verbose = False,
+    target: option.Target = "",
+    item: option.Items = None,
+    wrong_item: option.WrongItems = None,
+    only: option.Only = None,
+    limit_s: option.LimitS = 10.0,
+    start_limit_s: option.StartLimitS = 60.0,
+    json: option.Json = False,
+    verbose: option.Verbose = False,
 ) -> None:
     """Try a worker in any language with the protocol, a row for each of its rules.
 

@@ -8,6 +8,8 @@ Start reading at ``connection.py``, then ``worker.py``. The documents are docs/p
 """
 
 from pulse_ai.port.answering import BatchAnswerer as BatchAnswerer
+from pulse_ai.port.area import SharedArea as SharedArea
+from pulse_ai.port.area import areas_work as areas_work
 from pulse_ai.port.connection import State as State
 from pulse_ai.port.connection import WorkerConnection as WorkerConnection
 from pulse_ai.port.deaths import describe_exit as describe_exit
@@ -19,10 +21,12 @@ from pulse_ai.port.foreign import serve_foreign as serve_foreign
 from pulse_ai.port.foreign import take_wire as take_wire
 from pulse_ai.port.frames import FrameReader as FrameReader
 from pulse_ai.port.hosting import end_process as end_process
+from pulse_ai.port.lending import restore as restore
 from pulse_ai.port.messages import OK as OK
 from pulse_ai.port.messages import Answer as Answer
 from pulse_ai.port.messages import Item as Item
 from pulse_ai.port.messages import Result as Result
+from pulse_ai.port.messages import Shared as Shared
 from pulse_ai.port.process import WorkerProcess as WorkerProcess
 from pulse_ai.port.process import open_process as open_process
 from pulse_ai.port.restart import Restart as Restart

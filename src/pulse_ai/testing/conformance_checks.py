@@ -102,7 +102,7 @@ async def _split_frames(subject: Subject) -> str:
         items = probe.items(3)
         batch = probe.batch(items)
         await probe.send(batch[:2], batch[2:4], batch[4:5], batch[5:-1], batch[-1:])
-        _require_ok(items[0], read_answers(await probe.expect("Result")))
+        _require_ok(items[0], await probe.wait_answers())
         return "HELLO in 4 pieces, BATCH in 5"
 
 
@@ -188,6 +188,20 @@ async def _frame_bound(subject: Subject) -> str:
         return f"{len(answers)} answers in {bound_bytes} bytes; {too_long} were too long and say so"
 
 
+async def _shared_area(subject: Subject) -> str:
+    async with open_probe(subject) as probe:
+        await probe.start()
+        if not probe.shares:
+            raise CheckSkipped("the worker takes none, and need not")
+        items = probe.items(3)
+        for _ in range(2):
+            await probe.send(probe.shared_batch(items))
+            answers = await probe.wait_answers()
+            for item in items:
+                _require_ok(item, answers)
+        return f"{len(items)} items read from it, twice"
+
+
 async def _oversize(subject: Subject) -> str:
     async with open_probe(subject, bound_bytes=1024 * 1024) as probe:
         await probe.start()
@@ -225,7 +239,7 @@ async def _newer_fields(subject: Subject) -> str:
         items = probe.items(1)
         probe.batch(items)
         await probe.send(_frame([2, 1, [[item.id, item.value, "newer"] for item in items], [], "newer"]))
-        _require_ok(items[0], read_answers(await probe.expect("Result")))
+        _require_ok(items[0], await probe.wait_answers())
         return "on PING, on BATCH and on an item"
 
 
@@ -334,6 +348,7 @@ CHECKS: tuple[Check, ...] = (
     Check("bad item", "a wrong item is answered with an error; its batch-mates with ok", _bad_item),
     Check("any value", "whatever an item holds, it is answered and the worker goes on", _any_value),
     Check("frame bound", "no RESULT is over max_frame_bytes of HELLO", _frame_bound),
+    Check("shared area", "who takes the area in READY reads items there", _shared_area),
     Check("newer fields", "unknown fields at the end are passed over", _newer_fields),
     Check("oversize", "a length over the bound ends the worker, not with 0", _oversize),
     Check("garbage", "a body that is no msgpack ends the worker, not with 0", _garbage),

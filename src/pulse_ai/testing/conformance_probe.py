@@ -18,12 +18,16 @@ from pulse_ai.port import (
     Answer,
     Item,
     Result,
+    Shared,
+    SharedArea,
     State,
     WorkerConnection,
     WorkerProcess,
+    areas_work,
     describe_exit,
     encode_value,
     open_process,
+    restore,
 )
 from pulse_ai.testing.conformance_items import example_of, fits
 
@@ -71,6 +75,7 @@ class Probe:
         manifest: What READY brought.
         waits_for: What is being waited for, in words.
         progress: How many PROGRESS came.
+        shares: Whether the worker takes the shared area that it was offered.
     """
 
     def __init__(
@@ -85,6 +90,8 @@ class Probe:
         self.manifest = Manifest("")
         self.waits_for = "READY"
         self.progress = 0
+        self.shares = False
+        self.area: SharedArea | None = None
         self._subject = subject
         self._sock = sock
         self._process = process
@@ -97,7 +104,8 @@ class Probe:
     def hello(self) -> bytes:
         """Return the frame of HELLO."""
         task = TaskSpec(self._subject.target) if self._subject.target else None
-        return bytes(self._speaking().hello("check", task))
+        offer = None if self.area is None else self.area.offer
+        return bytes(self._speaking().hello("check", task, area=offer))
 
     def ping(self, nonce: int) -> bytes:
         """Return the frame of PING."""
@@ -106,6 +114,16 @@ class Probe:
     def batch(self, items: Sequence[Item]) -> bytes:
         """Return the frame of a BATCH with the next id."""
         return bytes(self._speaking().batch(next(self._batch_ids), items))
+
+    def shared_batch(self, items: Sequence[Item]) -> bytes:
+        """Write the items to the shared area and return the frame of a BATCH that speaks of them."""
+        assert self.area is not None  # noqa: S101 - the check asks for one
+        shared: list[Shared] = []
+        for place, item in enumerate(items):
+            shared.append(Shared(place, sum(each.size_bytes for each in shared), len(item.value)))
+        self.area.write(self.area.offer.parents, shared, [item.value for item in items])
+        nil = [Item(item.id, msgspec.Raw(b"\xc0")) for item in items]
+        return bytes(self._speaking().batch(next(self._batch_ids), nil, shared))
 
     def shutdown(self) -> bytes:
         """Return the frame of SHUTDOWN."""
@@ -194,6 +212,7 @@ class Probe:
         if type(message).__name__ != "Ready":
             raise CheckFailed(f"READY was due, {_shown(message)} came")
         self.manifest = message.manifest
+        self.shares = message.area
         self._ends_at_s = self._loop.time() + self._subject.limit_s
         return self.manifest
 
@@ -204,7 +223,18 @@ class Probe:
             CheckFailed: The RESULT is none of this batch, or an answer has a code that does not exist.
         """
         await self.send(self.batch(items))
-        return read_answers(await self.expect("Result"))
+        return await self.wait_answers()
+
+    async def wait_answers(self) -> dict[int, Answer]:
+        """Wait for RESULT and return its answers by the ids of the items.
+
+        Raises:
+            CheckFailed: Something else came, or an answer has a code that does not exist.
+        """
+        result = await self.expect("Result")
+        if result.shared and self.area is not None:
+            restore(result.answers, result.shared, self.area.read(result.shared))
+        return read_answers(result)
 
     async def wait_exit(self) -> int:
         """Wait until the process has ended and return its exit code."""
@@ -294,9 +324,18 @@ async def open_probe(
         ours, theirs = socket.socketpair()
         stack.enter_context(ours)
         ours.setblocking(False)  # noqa: FBT003 - socket takes it by position
+        area = SharedArea.create() if areas_work() else None
+        if area is not None:
+            stack.callback(area.close)
         with theirs, socket.socket(fileno=fcntl.fcntl(theirs, fcntl.F_DUPFD_CLOEXEC, _HIGH_FD)) as high:
             process = await stack.enter_async_context(
-                open_process(command or subject.command, wire_fd=high.fileno())
+                open_process(
+                    command or subject.command,
+                    wire_fd=high.fileno(),
+                    more_fds=() if area is None else (area.offer.fd,),
+                )
             )
         limit_s = subject.start_limit_s if loads else subject.limit_s
-        yield Probe(subject, ours, process, bound_bytes=bound_bytes, limit_s=limit_s)
+        probe = Probe(subject, ours, process, bound_bytes=bound_bytes, limit_s=limit_s)
+        probe.area = area
+        yield probe
