@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 
 from pulse_ai.cli import bench_simulate
 from pulse_ai.cli.main import app
+from pulse_ai.serving.fleet import Fleet
 from pulse_ai.testing import Scenario, Violation
 
 
@@ -48,6 +49,33 @@ def test_a_broken_guarantee_is_named_and_fails_the_command(monkeypatch: pytest.M
     found = CliRunner().invoke(app, ["bench", "simulate", "--requests", "10", "--seed", "7"])
     assert found.exit_code == 1
     assert "G1: a request was lost (seed 7" in found.output
+
+
+def test_a_broken_guarantee_is_shown_by_a_small_script(monkeypatch: pytest.MonkeyPatch):
+    def look_away(fleet: Fleet, now_s: float) -> list[object]:
+        for run in fleet._runs.values():
+            if run is not None and run.overdue_at_s <= now_s:
+                run.killed = True
+        return []
+
+    monkeypatch.setattr(Fleet, "take_overdue", look_away)
+    options = [
+        "--requests",
+        "2000",
+        "--hangs",
+        "0.2",
+        "--pause-every",
+        "50",
+        "--callers",
+        "2",
+        "--burst",
+        "20",
+    ]
+    found = CliRunner().invoke(app, ["bench", "simulate", *options, "--rate", "30"])
+    assert found.exit_code == 1
+    assert "G6" in found.output
+    assert "Script(" in found.output
+    assert len(found.output) < 1000
 
 
 def test_a_matrix_product_is_measured_and_written(tmp_path: Path):

@@ -207,7 +207,30 @@ def test_overdue_is_a_multiple_of_what_batches_take_once_that_is_known() -> None
     desk.poll()
     desk.poll(after_s=0.15)
     assert desk.killed == []
-    desk.poll(after_s=0.35)
+    overdue_at_s = desk.scheduler.wake_at_s()
+    assert overdue_at_s is not None
+    assert overdue_at_s <= desk.now_s + 0.35
+    desk.poll(after_s=overdue_at_s - desk.now_s)
+    assert desk.killed == [1]
+
+
+def test_who_looks_long_after_a_batch_was_overdue_lets_its_answer_be_read_first() -> None:
+    desk = Desk(SchedulerSettings(overdue_s=2.0))
+    request = desk.offer(timeout_s=60.0)
+    (batch,) = desk.poll()
+    desk.poll(after_s=30.0)
+    assert desk.killed == []
+    desk.answer(batch, after_s=0.001)
+    assert desk.code(request) == "ok"
+    assert desk.scheduler.statistics().cost_s == (0.0, 0.0, 0.0)
+
+
+def test_a_worker_that_hung_while_nobody_looked_is_killed_soon_after() -> None:
+    desk = Desk(SchedulerSettings(overdue_s=2.0))
+    desk.offer(timeout_s=60.0)
+    desk.poll()
+    desk.poll(after_s=30.0)
+    desk.poll(after_s=0.26)
     assert desk.killed == [1]
 
 

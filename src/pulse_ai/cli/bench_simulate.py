@@ -15,7 +15,9 @@ from pulse_ai.bench.text import columns, duration, per_second
 from pulse_ai.cli import simulate_options as option
 from pulse_ai.cli.bench_errors import usage_errors
 from pulse_ai.core import SchedulerSettings
-from pulse_ai.testing import Faults, Scenario, Traffic, Violation, simulate
+from pulse_ai.testing import Faults, Scenario, Traffic, Violation, shrink, simulate
+
+_MOST_TO_SHRINK = 1_000_000  # a longer day would not fit into the memory of a small machine
 
 
 class Simulated(msgspec.Struct, frozen=True, kw_only=True):
@@ -69,13 +71,17 @@ def simulate_command(  # noqa: PLR0913 - an option is an argument
     failing: option.Failing = 0.0,
     cancelled: option.Cancelled = 0.0,
     kill_every: option.KillEvery = 0.0,
+    burst: option.Burst = 0,
+    callers: option.Callers = 0,
+    pause_every: option.PauseEvery = 0.0,
+    jump_every: option.JumpEvery = 0.0,
     seed: option.Seed = 0,
     json_file: option.JsonFile = None,
 ) -> None:
     """Play simulated traffic and faults against the scheduler, and check every guarantee at each event.
 
     The scheduler is the one that serves; only time, callers and workers are simulated. So a design can be judged
-    at sizes that this machine cannot reach.
+    at sizes that this machine cannot reach. Where a guarantee breaks, a small script that shows it is printed.
 
     Exit code: 0 when every guarantee held, 1 when one broke, 2 when the command cannot be carried out.
     """
@@ -94,18 +100,40 @@ def simulate_command(  # noqa: PLR0913 - an option is an argument
                 cancel_share=cancelled,
                 failing_share=failing,
                 poison_share=poison,
+                burst=burst,
+                burst_every=burst,
+                callers=callers,
             ),
-            faults=Faults(crash_share=crashes, hang_share=hangs, idle_kill_every_s=kill_every),
+            faults=Faults(
+                crash_share=crashes,
+                hang_share=hangs,
+                idle_kill_every_s=kill_every,
+                pause_every_s=pause_every,
+                jump_every_s=jump_every,
+            ),
         )
     try:
         found = _play(scenario)
     except Violation as broken:
         Console().print(f"[red]no[/]  {broken}", highlight=False)
+        _show_small(scenario)
         raise typer.Exit(1) from broken
     typer.echo(_text(found))
     Console().print(f"[green]yes[/] all guarantees held over {found.events:,} events", highlight=False)
     if json_file is not None:
         json_file.write_bytes(msgspec.json.format(msgspec.json.encode(found), indent=1))
+
+
+def _show_small(scenario: Scenario) -> None:
+    """Show the smallest day found that breaks the same guarantee."""
+    if scenario.traffic.requests > _MOST_TO_SHRINK:
+        typer.echo(f"With at most {_MOST_TO_SHRINK:,} requests a small script that shows it would be made.")
+        return
+    script = shrink(scenario)
+    if script is not None:
+        typer.echo(
+            f"\nThis shows it, with the names of pulse_ai.testing and pulse_ai.core:\n\n{script.source()}"
+        )
 
 
 def _play(scenario: Scenario) -> Simulated:

@@ -3,6 +3,8 @@
 __all__ = (
     "BatchMs",
     "BatchSize",
+    "Burst",
+    "Callers",
     "Cancelled",
     "Crashes",
     "DeadlineMs",
@@ -11,7 +13,9 @@ __all__ = (
     "ItemMs",
     "Jitter",
     "JsonFile",
+    "JumpEvery",
     "KillEvery",
+    "PauseEvery",
     "Poison",
     "QueueLimit",
     "Rate",
@@ -40,5 +44,11 @@ Poison = Annotated[float, Option(min=0, max=1, help="Share of items that kill th
 Failing = Annotated[float, Option(min=0, max=1, help="Share of items on which the task raises.")]
 Cancelled = Annotated[float, Option(min=0, max=1, help="Share of callers who go away.")]
 KillEvery = Annotated[float, Option(min=0, help="Seconds between kills of a random worker; 0: none.")]
+Burst = Annotated[
+    int, Option(min=0, help="After each so many requests as many come in one instant; 0: none.")
+]
+Callers = Annotated[int, Option(min=0, help="How many callers share the queue; 0: nobody knows who asks.")]
+PauseEvery = Annotated[float, Option(min=0, help="Seconds between pauses of the service for 0.5 s; 0: none.")]
+JumpEvery = Annotated[float, Option(min=0, help="Seconds between jumps of its clock by 60 s; 0: none.")]
 Seed = Annotated[int, Option(help="The same seed gives the same run, event by event.")]
 JsonFile = Annotated[Path | None, Option("--json", help="Write what it came to here as JSON.")]

@@ -7,6 +7,9 @@ from collections.abc import Iterator
 
 from pulse_ai.serving.ticket import Ticket
 
+_ASLEEP_S = 0.1  # nobody who watches looks so late
+_TO_READ_S = 0.25  # enough to read what has come
+
 
 class Run:
     """A batch that is with a worker.
@@ -19,17 +22,18 @@ class Run:
         high_at_s: By when 99 of 100 such batches have ended.
         overdue_at_s: When the worker counts as hung.
         killed: Whether the worker has been asked to be killed.
+        unwatched: Whether nobody looked when it became overdue, so that its time says nothing.
     """
 
     __slots__ = (
-        "cost_bytes", "ends_at_s", "high_at_s", "killed", "overdue_at_s", "sent_at_s", "tickets",
+        "cost_bytes", "ends_at_s", "high_at_s", "killed", "overdue_at_s", "sent_at_s", "tickets", "unwatched",
     )  # fmt: skip
 
     def __init__(self, tickets: list[Ticket], cost_bytes: int, *, sent_at_s: float) -> None:
         self.tickets = tickets
         self.cost_bytes = cost_bytes
         self.sent_at_s = self.ends_at_s = self.high_at_s = self.overdue_at_s = sent_at_s
-        self.killed = False
+        self.killed = self.unwatched = False
 
     def left_s(self, now_s: float) -> float:
         """Return how much longer it is likely to take, in seconds.
@@ -99,9 +103,18 @@ class Fleet:
         return worker_id in self._runs
 
     def take_overdue(self, now_s: float) -> Iterator[tuple[int, Run]]:
-        """Give each worker whose batch is overdue, once."""
+        """Give each worker whose batch is overdue, once.
+
+        Whoever asks long after that was asleep: this process stood still, or the clock jumped. Then the answer
+        may have come and only not been read, so the worker gets a little more time.
+        """
         for worker_id, run in self._runs.items():
-            if run is not None and run.overdue_at_s <= now_s and not run.killed:
+            if run is None or run.killed or run.overdue_at_s > now_s:
+                continue
+            if now_s > run.overdue_at_s + _ASLEEP_S:
+                run.overdue_at_s = now_s + _TO_READ_S
+                run.unwatched = True
+            else:
                 run.killed = True
                 yield worker_id, run
 

@@ -115,7 +115,8 @@ class Scheduler:
         if run is None:
             return
         took_s = now_s - run.sent_at_s
-        self._admission.batch_done(items=len(run.tickets), cost_bytes=run.cost_bytes, took_s=took_s)
+        if now_s <= run.overdue_at_s and not run.unwatched:
+            self._admission.batch_done(items=len(run.tickets), cost_bytes=run.cost_bytes, took_s=took_s)
         self.counters.worker_s.observe(took_s)
         if result.counts:
             self.counters.add_task_counts(result.counts)

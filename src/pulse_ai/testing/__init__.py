@@ -13,9 +13,15 @@ from pulse_ai.testing.conformance import run_checks as run_checks
 from pulse_ai.testing.conformance_checks import CHECKS as CHECKS
 from pulse_ai.testing.conformance_probe import Subject as Subject
 from pulse_ai.testing.gate_runner import GateRunner as GateRunner
+from pulse_ai.testing.judge import Violation as Violation
 from pulse_ai.testing.scenario import Faults as Faults
 from pulse_ai.testing.scenario import Scenario as Scenario
 from pulse_ai.testing.scenario import Traffic as Traffic
+from pulse_ai.testing.script import Arrival as Arrival
+from pulse_ai.testing.script import Fate as Fate
+from pulse_ai.testing.script import Script as Script
+from pulse_ai.testing.script import Step as Step
+from pulse_ai.testing.shrink import record as record
+from pulse_ai.testing.shrink import shrink as shrink
 from pulse_ai.testing.simulate import SimulationReport as SimulationReport
-from pulse_ai.testing.simulate import Violation as Violation
 from pulse_ai.testing.simulate import simulate as simulate

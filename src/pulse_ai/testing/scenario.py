@@ -14,10 +14,12 @@ class Traffic:
     Attributes:
         requests: How many.
         rate: Arrivals a second, on average; they are Poisson.
-        burst: Every ``burst_every`` requests, so many arrive in the same instant.
+        burst: After each ``burst_every`` requests so many more arrive in the same instant as the last one.
         burst_every: See ``burst``; 0 means no bursts.
         timeout_s: A request's time limit, in seconds: uniform between the two.
         cost_bytes: An item's encoded size: uniform between the two.
+        callers: How many different callers ask; 0 means that nobody knows who asks.
+        batch_share: Share of requests of the class ``batch``.
         cancel_share: Share of requests whose caller goes away, at a random time within its limit.
         failing_share: Share of items on which the task raises.
         poison_share: Share of items that kill the worker that gets them.
@@ -29,6 +31,8 @@ class Traffic:
     burst_every: int = 0
     timeout_s: tuple[float, float] = (0.25, 1.0)
     cost_bytes: tuple[int, int] = (20, 200)
+    callers: int = 0
+    batch_share: float = 0.0
     cancel_share: float = 0.0
     failing_share: float = 0.0
     poison_share: float = 0.0
@@ -36,7 +40,7 @@ class Traffic:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Faults:
-    """What goes wrong with workers.
+    """What goes wrong with workers, and with the time.
 
     Attributes:
         crash_share: Share of batches during which the worker dies for no reason of theirs.
@@ -44,6 +48,11 @@ class Faults:
         restart_s: Time from a worker's end to the next one's being ready, in seconds.
         kill_s: Time from SIGKILL to the worker's end, in seconds.
         idle_kill_every_s: A random worker, idle or busy, is killed this often, in seconds; 0 means never.
+        pause_every_s: The service's own process stands still this often, in seconds; 0 means never. The world
+            goes on, and what happens meanwhile is seen afterwards.
+        pause_s: For how long, in seconds.
+        jump_every_s: The clock jumps forward this often, in seconds, as after a suspended laptop; 0 means never.
+        jump_s: By how much, in seconds.
     """
 
     crash_share: float = 0.0
@@ -51,6 +60,10 @@ class Faults:
     restart_s: float = 0.5
     kill_s: float = 0.002
     idle_kill_every_s: float = 0.0
+    pause_every_s: float = 0.0
+    pause_s: float = 0.5
+    jump_every_s: float = 0.0
+    jump_s: float = 60.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
