@@ -1,6 +1,7 @@
 """A table becomes a model that is measured on rows it has not seen, and a folder that serves."""
 
 import json
+from datetime import date
 from pathlib import Path
 
 import numpy as np
@@ -11,13 +12,17 @@ from tests.tabular.tables import flowers
 
 from pulse_ai.hub import ClassScores, TabularClassifier
 from pulse_ai.tabular import Prepared, TableError, TableSettings, TrainedTable, prepare, train_table
+from pulse_ai.tabular.training import learning_rows
 from pulse_ai.train import load_weights
 
 
 def test_no_row_is_both_learned_from_and_measured_on(trained: TrainedTable) -> None:
+    learned = learning_rows(flowers(200), "kind", trained.settings)["id"]
+    held_out = flowers(200).filter(~pl.col("id").is_in(learned.implode()))
     prepared = trained.prepared
-    assert len(prepared.training) + len(prepared.validation) == 200
-    assert trained.report.rows == len(prepared.validation) == len(trained.predictions)
+    assert learned.n_unique() == len(learned) == len(prepared.training) == 160
+    assert np.array_equal(prepared.recipe.transform(held_out), prepared.validation.features)
+    assert trained.report.rows == len(held_out) == len(trained.predictions)
 
 
 def test_it_learns_what_there_is_to_learn(trained: TrainedTable) -> None:
@@ -27,18 +32,37 @@ def test_it_learns_what_there_is_to_learn(trained: TrainedTable) -> None:
     assert (always.name[:6], always.verdict) == ("always", "better")
 
 
+def with_held_out_spoiled(frame: pl.DataFrame, settings: TableSettings, **values: object) -> pl.DataFrame:
+    """Return a frame whose held-out rows have other values in some columns."""
+    learned = learning_rows(frame, "kind", settings)["id"].implode()
+    return frame.with_columns(
+        pl.when(pl.col("id").is_in(learned))
+        .then(pl.col(name))
+        .otherwise(pl.lit(value, frame[name].dtype))
+        .alias(name)
+        for name, value in values.items()
+    )
+
+
 def test_the_recipe_is_fitted_on_the_training_rows_alone() -> None:
-    frame = flowers(100)
-    settings = TableSettings(stratify=False)
-    first = prepare(frame, "kind", settings)
-    held_out = first.validation.features
-    far = frame.with_columns(petal=pl.col("petal") * 1.0)
-    assert np.array_equal(prepare(far, "kind", settings).validation.features, held_out)
-    assert first.recipe.transform(frame).shape[0] == 100
-    means = first.training.features.mean(axis=0)
-    place = first.recipe.names.index("petal")
-    assert means[place] == pytest.approx(0.0, abs=1e-5)
-    assert held_out.mean(axis=0)[place] != pytest.approx(0.0, abs=1e-5)
+    frame, settings = flowers(100), TableSettings()
+    spoiled = with_held_out_spoiled(frame, settings, petal=1e5, colour="green", seen=date(1900, 1, 1))
+    first, second = prepare(frame, "kind", settings), prepare(spoiled, "kind", settings)
+    assert first.recipe.to_json() == second.recipe.to_json()
+    assert np.array_equal(first.training.features, second.training.features)
+    assert not np.array_equal(first.validation.features, second.validation.features)
+
+
+def test_a_column_may_have_its_only_holes_among_the_held_out_rows() -> None:
+    settings = TableSettings(hidden=(), epochs=2)
+    whole = flowers(100).with_columns(petal=pl.col("id") / 7, late=pl.col("id") % 3 == 0)
+    frame = with_held_out_spoiled(whole, settings, petal=None, colour=None, seen=None, late=None)
+    prepared = prepare(frame, "kind", settings)
+    assert prepared.recipe.names == prepare(whole, "kind", settings).recipe.names
+    assert np.ptp(prepared.validation.features, axis=0).max() == 0.0
+    served = prepared.recipe.transform_rows([{"petal": None, "colour": None, "seen": None, "late": None}])
+    assert np.array_equal(served, prepared.validation.features[:1])
+    assert "nulls of other rows imputed by the median" in prepared.plan.columns[1].reason
 
 
 def test_the_same_seed_gives_the_same_model_and_another_seed_another() -> None:

@@ -26,14 +26,20 @@ _MOST_EXAMPLES = 20
 
 
 def learn(
-    steps: Sequence[Step], frame: "pl.DataFrame | pl.LazyFrame", without: Sequence[str]
+    steps: Sequence[Step],
+    frame: "pl.DataFrame | pl.LazyFrame",
+    without: Sequence[str],
+    nullable: Sequence[str] = (),
 ) -> tuple[list[Column], list[FittedStep]]:
-    """Return the columns of the frame and the fitted steps.
+    """Return the columns of the frame and the fitted steps; those of ``nullable`` count as if they had nulls.
 
     Raises:
         RecipeError: A step does not fit the frame, or a column is left with nulls or without a use.
     """
-    columns = describe_columns(frame, without=without)
+    columns = [
+        msgspec.structs.replace(column, nullable=column.nullable or column.name in nullable)
+        for column in describe_columns(frame, without=without)
+    ]
     table = Table.of(columns)
     passes = _Passes(frame, table)
     fitted: list[FittedStep] = []

@@ -28,12 +28,16 @@ class Proposal(NamedTuple):
     reasons: dict[str, str]
 
 
-def propose_recipe(frame: "pl.DataFrame", *, without: Sequence[str] = ()) -> Proposal:
+def propose_recipe(
+    frame: "pl.DataFrame", *, without: Sequence[str] = (), nullable: Sequence[str] = ()
+) -> Proposal:
     """Propose a recipe: drop what cannot help, impute where there are nulls, standardise, one-hot.
 
     Args:
         frame: The training frame.
         without: Columns to leave out, such as the target; ``Recipe.fit`` wants the same.
+        nullable: Columns that are null in rows that are not here; ``Recipe.fit`` wants the same. They are
+            imputed, but not flagged: a flag that is never raised in training would have untrained weights.
 
     Raises:
         RecipeError: No column is left that can help.
@@ -55,13 +59,13 @@ def propose_recipe(frame: "pl.DataFrame", *, without: Sequence[str] = ()) -> Pro
             useless.append(series.name)
             reasons[series.name] = f"dropped: {reason}"
         else:
-            role, reasons[series.name] = _role(series)
+            role, reasons[series.name] = _role(series, elsewhere=series.name in nullable)
             by_role[role].append(series.name)
     if not any(by_role.values()):
         raise RecipeError(
             f"no column can help: {'; '.join(f'{name} {why}' for name, why in reasons.items())}"
         )
-    return Proposal(Recipe(tuple(_steps(frame, useless, by_role))), reasons)
+    return Proposal(Recipe(tuple(_steps(frame, useless, by_role, set(nullable)))), reasons)
 
 
 def _why_useless(series: "pl.Series") -> str:
@@ -92,37 +96,42 @@ def _counts_rows(known: "pl.Series") -> bool:
     return bool((steps > 0).all()) and int(steps.sum()) < _MOST_GAPS * len(known)
 
 
-def _role(series: "pl.Series") -> tuple[str, str]:
+def _role(series: "pl.Series", *, elsewhere: bool) -> tuple[str, str]:
     kind = kind_of(series.dtype)
     nulls = series.null_count() + (int(series.is_nan().sum()) if series.dtype.is_float() else 0)
-    missing = f", {nulls} nulls" if nulls else ""
+    missing = f", {nulls} nulls" if nulls else ", nulls of other rows" if elsewhere else ""
+    flagged = " and flagged" if nulls else ""
     if kind in ("number", "integer"):
-        return "number", f"{kind}: standardised{missing and missing + ' imputed by the median and flagged'}"
+        return "number", f"{kind}: standardised{missing and missing + ' imputed by the median' + flagged}"
     if kind == "boolean":
-        return "boolean", f"boolean: 0 or 1{missing and missing + ' imputed by the mode and flagged'}"
+        return "boolean", f"boolean: 0 or 1{missing and missing + ' imputed by the mode' + flagged}"
     if kind == "text":
         distinct = series.drop_nulls().n_unique()
         kept = f", the {_MOST_CATEGORIES} most frequent" if distinct > _MOST_CATEGORIES else ""
-        return "text", f"text: {distinct} categories, one-hot{kept}{missing and missing + ' as a category'}"
+        treated = " as a category" if nulls else " as none of them"
+        return "text", f"text: {distinct} categories, one-hot{kept}{missing and missing + treated}"
     return "time", f"{kind}: its parts, standardised{missing and missing + ' imputed by the median'}"
 
 
-def _steps(frame: "pl.DataFrame", useless: list[str], by_role: dict[str, list[str]]) -> list[Step]:
+def _steps(
+    frame: "pl.DataFrame", useless: list[str], by_role: dict[str, list[str]], elsewhere: set[str]
+) -> list[Step]:
     steps: list[Step] = [Drop(tuple(useless))] if useless else []
     parts: list[str] = []
     for name in by_role["time"]:
         chosen = _varying_parts(frame[name])
         steps.append(DateParts((name,), chosen))
-        if frame[name].null_count():
+        if frame[name].null_count() or name in elsewhere:
             parts += [f"{name}.{part}" for part in chosen]
-    numbers = [name for name in by_role["number"] if _has_nulls(frame[name])]
-    booleans = [name for name in by_role["boolean"] if _has_nulls(frame[name])]
-    if numbers:
-        steps.append(Impute(tuple(numbers), indicator=True))
+    for role, how in (("number", "median"), ("boolean", "mode")):
+        flagged = [name for name in by_role[role] if _has_nulls(frame[name])]
+        filled = [name for name in by_role[role] if name in elsewhere and name not in flagged]
+        if flagged:
+            steps.append(Impute(tuple(flagged), how=how, indicator=True))
+        if filled:
+            steps.append(Impute(tuple(filled), how=how))
     if parts:
         steps.append(Impute(tuple(parts)))
-    if booleans:
-        steps.append(Impute(tuple(booleans), how="mode", indicator=True))
     if by_role["number"] or by_role["time"]:
         steps.append(Standardise("numbers"))
     if by_role["text"]:

@@ -57,7 +57,13 @@ class Recipe(msgspec.Struct, frozen=True):
 
     steps: tuple[Step, ...]
 
-    def fit(self, frame: "pl.DataFrame | pl.LazyFrame", *, without: Sequence[str] = ()) -> "FittedRecipe":
+    def fit(
+        self,
+        frame: "pl.DataFrame | pl.LazyFrame",
+        *,
+        without: Sequence[str] = (),
+        nullable: Sequence[str] = (),
+    ) -> "FittedRecipe":
         """Learn from the training frame.
 
         Args:
@@ -65,11 +71,12 @@ class Recipe(msgspec.Struct, frozen=True):
                 group of steps that do not build on each other; memory stays bounded, but for a million values
                 of each column whose quantiles are wanted.
             without: Columns to leave out, such as the target.
+            nullable: Columns that may be null elsewhere, though they are not in this frame.
 
         Raises:
             RecipeError: A step does not fit the frame. Nothing is fitted then.
         """
-        columns, steps = learn(self.steps, frame, without)
+        columns, steps = learn(self.steps, frame, without, nullable)
         return FittedRecipe(columns, steps)
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from pulse_ai.frame import FittedRecipe, FrameError, split
 from pulse_ai.tabular.baselines import Baseline, Comparison, compare, constant_baseline
 from pulse_ai.tabular.errors import TableError
-from pulse_ai.tabular.planning import TablePlan, plan_recipe
+from pulse_ai.tabular.planning import TablePlan, columns_with_nulls, plan_recipe
 from pulse_ai.tabular.problem import Problem, infer_problem, rows_with_target, targets_of
 from pulse_ai.tabular.settings import TableSettings
 from pulse_ai.train import Event, Moment, Network, Report, Rows, Settings, Trained, fit, mlp, report
@@ -112,8 +112,10 @@ def prepare(frame: "pl.DataFrame", target: str, settings: TableSettings) -> Prep
     problem = infer_problem(frame, target, kind=settings.task)
     try:
         learning, held_out = _split(frame, problem, settings)
-        plan = plan_recipe(learning, target=target, drop=settings.drop)
-        recipe = plan.recipe.fit(learning, without=plan.without)
+        # of the held-out rows no more is looked at than which columns have holes, so that their holes are filled
+        nullable = columns_with_nulls(held_out)
+        plan = plan_recipe(learning, target=target, drop=settings.drop, nullable=nullable)
+        recipe = plan.recipe.fit(learning, without=plan.without, nullable=plan.nullable)
         features = recipe.transform(learning), recipe.transform(held_out)
     except FrameError as error:
         raise TableError(str(error)) from error
