@@ -2,8 +2,8 @@
 
 __all__ = ("Proposal", "propose_recipe")
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from pulse_ai.frame.columns import Kind, kind_of
 from pulse_ai.frame.errors import RecipeError
@@ -123,13 +123,7 @@ def _steps(
         steps.append(DateParts((name,), chosen))
         if frame[name].null_count() or name in elsewhere:
             parts += [f"{name}.{part}" for part in chosen]
-    for role, how in (("number", "median"), ("boolean", "mode")):
-        flagged = [name for name in by_role[role] if _has_nulls(frame[name])]
-        filled = [name for name in by_role[role] if name in elsewhere and name not in flagged]
-        if flagged:
-            steps.append(Impute(tuple(flagged), how=how, indicator=True))
-        if filled:
-            steps.append(Impute(tuple(filled), how=how))
+    steps += _imputes(frame, by_role, elsewhere)
     if parts:
         steps.append(Impute(tuple(parts)))
     if by_role["number"] or by_role["time"]:
@@ -138,6 +132,17 @@ def _steps(
         rare = max(1, round(frame.height * _RARE_SHARE)) if frame.height >= 2 / _RARE_SHARE else 1
         steps.append(OneHot("texts", most=_MOST_CATEGORIES, least_rows=rare))
     return steps
+
+
+def _imputes(frame: "pl.DataFrame", by_role: dict[str, list[str]], elsewhere: set[str]) -> Iterator[Impute]:
+    chosen: tuple[tuple[str, Literal["median", "mode"]], ...] = (("number", "median"), ("boolean", "mode"))
+    for role, how in chosen:
+        flagged = [name for name in by_role[role] if _has_nulls(frame[name])]
+        filled = [name for name in by_role[role] if name in elsewhere and name not in flagged]
+        if flagged:
+            yield Impute(tuple(flagged), how=how, indicator=True)
+        if filled:
+            yield Impute(tuple(filled), how=how)
 
 
 def _varying_parts(series: "pl.Series") -> tuple[Part, ...]:
