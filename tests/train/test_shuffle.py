@@ -41,8 +41,8 @@ def test_over_many_keys_each_row_is_as_often_at_each_place() -> None:
     def order(key: Any) -> Any:
         return shuffled(key, 0, jnp.arange(rows), rows)
 
-    found: Any = jax.jit(jax.vmap(order))(many)
-    orders: np.ndarray[Any, Any] = np.asarray(found)
+    compiled: Any = jax.jit(jax.vmap(order))
+    orders = np.asarray(compiled(many))
     counts = np.stack([np.bincount(orders[:, place], minlength=rows) for place in range(rows)])
     expected = tries / rows
     statistic = ((counts - expected) ** 2 / expected).sum()
