@@ -37,6 +37,14 @@ def labelled(path: Path) -> list[tuple[str, str]]:
     ]
 
 
+def test_its_examples_are_of_several_lengths_and_all_are_answered(model: TextClassification) -> None:
+    examples = model.examples()
+    assert len(_batch(model, [example.q for example in examples])) == len(examples)
+    sizes = sorted(len(example.q) for example in examples)
+    assert sizes[0] < 10
+    assert sizes[-1] > 200
+
+
 def accuracy(model: TextClassification, path: Path) -> float:
     pairs = labelled(path)
     wanted = ["POSITIVE" if label in {"1", "POSITIVE"} else "NEGATIVE" for _, label in pairs]

@@ -18,6 +18,7 @@ from pulse_ai.port.messages import (
     Result,
     Shared,
     Shutdown,
+    Timing,
 )
 
 
@@ -34,10 +35,10 @@ def _raw(value: Any) -> msgspec.Raw:
 FROM_PARENT = [
     Golden(
         "HELLO",
-        Hello(1, "echo", 1024, TaskSpec("shop:Echo", ("a",), {"n": 2})),
+        Hello(1, "echo", 1024, TaskSpec("shop:Echo", ("a",), {"n": 2}), warm_up_items=16),
         bytes.fromhex(
-            "00000031 96 01 01 a46563686f cd0400 83"
-            "a6746172676574 a973686f703a4563686f a461726773 91a161 a66b7761726773 81a16e02 ff"
+            "00000032 97 01 01 a46563686f cd0400 83"
+            "a6746172676574 a973686f703a4563686f a461726773 91a161 a66b7761726773 81a16e02 ff 10"
         ),
     ),
     Golden(
@@ -56,11 +57,11 @@ FROM_PARENT = [
 FROM_WORKER = [
     Golden(
         "READY",
-        Ready(1, Manifest("echo", "0", {"type": "string"}, {}, 0, {})),
+        Ready(1, Manifest("echo", "0", {"type": "string"}, {}, 0, {}), timings=[Timing(4, 99, 0.25)]),
         bytes.fromhex(
-            "0000005c 94 11 01 86 a46e616d65 a46563686f a776657273696f6e a130 ac696e7075745f736368656d61"
+            "00000069 95 11 01 86 a46e616d65 a46563686f a776657273696f6e a130 ac696e7075745f736368656d61"
             "81a474797065a6737472696e67 ad6f75747075745f736368656d61 80 af6d61785f62617463685f6974656d73 00"
-            "a764657461696c73 80 c2"
+            "a764657461696c73 80 c2 91 930463cb3fd0000000000000"
         ),
     ),
     Golden(

@@ -100,6 +100,23 @@ async def test_replies_reach_their_callers_with_shuffled_sizes() -> None:
 
 
 @pytest.mark.process
+async def test_what_batches_take_is_known_before_the_first_request() -> None:
+    async with Serving(spec("Shown"), batch_size=4, workers=1).open() as serving:
+        known = serving.statistics()
+        assert known.cost_warm_up_batches == 9
+        assert sum(known.cost_s) > 0.0
+    async with Serving(spec("Shown"), warm_up_items=0).open() as serving:
+        assert serving.statistics().cost_warm_up_batches == 0
+
+
+@pytest.mark.process
+async def test_a_task_that_cannot_answer_its_examples_does_not_become_ready() -> None:
+    with pytest.raises(LoadFailed, match=r"Unshowable cannot answer its own example: .*KeyError"):
+        async with Serving(spec("Unshowable")).open():
+            pass
+
+
+@pytest.mark.process
 async def test_a_killed_worker_comes_back_and_no_request_is_lost() -> None:
     async with Serving(spec("Slow"), workers=1, queue_limit_items=500).open() as serving:
         asking = asyncio.ensure_future(serving.infer_all([{"n": n} for n in range(60)], timeout_s=25.0))

@@ -19,6 +19,20 @@ class Echo(Task):
         return items
 
 
+class Shown(Echo):
+    """Has examples."""
+
+    def examples(self) -> list[Json]:
+        return [{"n": 1}, {"n": 2, "text": "x" * 200}]
+
+
+class Unshowable(Shown):
+    """Cannot answer its own examples."""
+
+    def predict(self, items: list[Json]) -> list[Json]:
+        raise KeyError("q")
+
+
 class Slow(Echo):
     """Takes a moment for each batch."""
 

@@ -226,7 +226,7 @@ class TalksALot(Sound):
 
 class WantsExactFields(Sound):
     def handle(self, message: list[Any]) -> None:
-        if len(message) > 6 or (message[0] == 3 and len(message) > 2):
+        if len(message) > 7 or (message[0] == 3 and len(message) > 2):
             self.fatal("BadFrame")
         super().handle(message)
 

@@ -104,6 +104,8 @@ class WorkerSettings:
         on_give_up: ``retry`` goes on at the longest back-off, ``exit`` ends the service.
         worker_memory_bytes: Most private memory of each worker process, as Linux counts it for
             ``RLIMIT_DATA``; past it an allocation fails in the worker. 0: no limit.
+        warm_up_items: A worker times batches of up to so many of its task's examples before it is ready; 0: none.
+            ``Serving`` takes its batch size.
         command: The program of a worker that speaks docs/port-protocol.md, and its arguments; the number of
             the wire's descriptor and the pid of this process are added. Empty: Pulse's own.
     """
@@ -119,12 +121,14 @@ class WorkerSettings:
     backoff_longest_s: float = 30.0
     on_give_up: GiveUp = "retry"
     worker_memory_bytes: int = 0
+    warm_up_items: int = 0
     command: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         _at_least(1, workers=self.workers)
         _at_least(1024, max_frame_bytes=self.max_frame_bytes)
         _at_most(_MOST_FRAME_BYTES, max_frame_bytes=self.max_frame_bytes)
+        _at_least(0, warm_up_items=self.warm_up_items)
         _at_least(0, restart_intensity=self.restart_intensity, restart_window_s=self.restart_window_s)
         _at_least(0, backoff_first_s=self.backoff_first_s, backoff_longest_s=self.backoff_longest_s)
         _at_least(0.001, start_timeout_s=self.start_timeout_s, stop_timeout_s=self.stop_timeout_s)

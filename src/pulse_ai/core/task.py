@@ -87,6 +87,15 @@ class Task:
         """
         return None
 
+    def examples(self) -> list[Any]:
+        """Return a few typical items, short and long ones; called once, after ``load``.
+
+        The worker answers batches of them before it is ready. So the first caller does not wait for what is
+        only slow once, the service knows from the start how long batches take, and a task that cannot answer
+        its own examples does not become ready. Without examples it learns from the first requests.
+        """
+        return []
+
     def describe(self) -> dict[str, Any]:
         """Return facts worth showing to a person (engine, precision, size); plain values, after ``load``."""
         return {}

@@ -13,6 +13,12 @@ from pulse_ai.hub.settings import ClassificationOptions, ClassificationSettings,
 from pulse_ai.hub.sources import find_folder
 from pulse_ai.hub.text_model import Scored, TextModel
 
+_EXAMPLES = (
+    "Fine.",
+    "The film was slow, but its ending stays with you.",
+    "Service came late and the soup was cold, yet the view from that terrace makes up for a lot.",
+    "I had been told to expect little, and so I was all the more surprised. " * 4,
+)
 _WARM_UP = ("Fine.", "A longer sentence, so that the engine has seen more than one shape. " * 4)
 
 
@@ -76,6 +82,10 @@ class TextClassification(Task):
         if self._model is None:
             raise LoadFailed("the model is not loaded; call load() first")
         return [self._answer(scored) for scored in self._model.score([item.q for item in items])]
+
+    def examples(self) -> list[Text]:
+        """Return a short text, some usual ones and a long one."""
+        return [Text(text) for text in _EXAMPLES]
 
     def describe(self) -> dict[str, Any]:
         """Return the engine, precision, sizes and accuracy of what is served."""

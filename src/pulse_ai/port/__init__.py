@@ -27,6 +27,7 @@ from pulse_ai.port.messages import Answer as Answer
 from pulse_ai.port.messages import Item as Item
 from pulse_ai.port.messages import Result as Result
 from pulse_ai.port.messages import Shared as Shared
+from pulse_ai.port.messages import Timing as Timing
 from pulse_ai.port.process import WorkerProcess as WorkerProcess
 from pulse_ai.port.process import open_process as open_process
 from pulse_ai.port.restart import Restart as Restart

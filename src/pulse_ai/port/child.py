@@ -49,6 +49,7 @@ from pulse_ai.port.messages import (
     encode_message,
 )
 from pulse_ai.port.values import MSGPACK, ValueCodec, value_decoder
+from pulse_ai.port.warming import warm_up
 
 _READ_BYTES = 256 * 1024
 _FIRST_FRAME_BYTES = 1024 * 1024  # HELLO says the bound for everything after it
@@ -121,7 +122,10 @@ class WorkerLoop:
         task = load_task(hello.task, self._report)
         codec = MSGPACK if self._area is None else ValueCodec(value_decoder, self._area.encode)
         answerer = BatchAnswerer(task, codec)
-        self._send(Ready(PROTOCOL_VERSION, manifest_of(task, hello.name), self._area is not None))
+        manifest = manifest_of(task, hello.name)
+        limit_bytes = self._max_frame_bytes
+        timings = warm_up(task, most_items=hello.warm_up_items, max_answer_bytes=limit_bytes)
+        self._send(Ready(PROTOCOL_VERSION, manifest, self._area is not None, timings))
         return answerer
 
     def _report(self, fraction: float | None, text: str) -> None:

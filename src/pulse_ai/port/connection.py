@@ -67,7 +67,7 @@ class WorkerConnection:
     Example:
         >>> connection = WorkerConnection(max_frame_bytes=1000)
         >>> connection.hello("echo", TaskSpec("shop:Echo"))[:5].hex()
-        '0000002c96'
+        '0000002d97'
         >>> connection.state
         <State.LOADING: 'loading'>
     """
@@ -81,17 +81,26 @@ class WorkerConnection:
         self.state = State.NEW
         self.failed: WireError | None = None
 
-    def hello(self, name: str, task: TaskSpec | None, *, area: AreaOffer | None = None) -> bytearray:
+    def hello(
+        self,
+        name: str,
+        task: TaskSpec | None,
+        *,
+        area: AreaOffer | None = None,
+        warm_up_items: int = 0,
+    ) -> bytearray:
         """Return the first frame. Legal once, before anything else.
 
         Args:
             name: The name of the model.
             task: What the worker should build.
             area: The memory for large values, where there is some; the worker says whether it uses it.
+            warm_up_items: Up to how many items the batches may have that the worker times; 0: none.
         """
         self._area = area
         area_fd = -1 if area is None else area.fd
-        return self._send(Hello(PROTOCOL_VERSION, name, self._max_frame_bytes, task, area_fd))
+        bound = self._max_frame_bytes
+        return self._send(Hello(PROTOCOL_VERSION, name, bound, task, area_fd, warm_up_items))
 
     def lend(self, items: Sequence[Item]) -> Lent[Item]:
         """Say which items should go through the shared area; none where that was not agreed on."""

@@ -21,6 +21,7 @@ __all__ = (
     "Result",
     "Shared",
     "Shutdown",
+    "Timing",
     "decode_from_child",
     "decode_from_parent",
     "encode_message",
@@ -75,7 +76,8 @@ class Shared(msgspec.Struct, array_like=True):
 class Hello(msgspec.Struct, array_like=True, tag=1):
     """Parent: the first message. What to serve, under which name, and the longest frame it will take.
 
-    ``area_fd`` is the descriptor of the shared area; -1: there is none.
+    ``area_fd`` is the descriptor of the shared area; -1: there is none. ``warm_up_items`` is up to how many
+    items a batch may have that is timed before READY; 0: none should be.
     """
 
     protocol: int
@@ -83,6 +85,7 @@ class Hello(msgspec.Struct, array_like=True, tag=1):
     max_frame_bytes: int
     task: TaskSpec | None = None
     area_fd: int = -1
+    warm_up_items: int = 0
 
 
 class Batch(msgspec.Struct, array_like=True, tag=2):
@@ -103,12 +106,21 @@ class Shutdown(msgspec.Struct, array_like=True, tag=4):
     """Parent: end now, with exit code 0."""
 
 
+class Timing(msgspec.Struct, array_like=True):
+    """What one batch of the warm-up took."""
+
+    items: Annotated[int, msgspec.Meta(ge=1)]
+    cost_bytes: Annotated[int, msgspec.Meta(ge=0)]
+    took_s: Annotated[float, msgspec.Meta(ge=0.0, le=3600.0)]
+
+
 class Ready(msgspec.Struct, array_like=True, tag=17):
     """Child: loaded; batches may come, and their large values in the shared area where it says so."""
 
     protocol: int
     manifest: Manifest
     area: bool = False
+    timings: Annotated[list[Timing], msgspec.Meta(max_length=256)] = []
 
 
 class Progress(msgspec.Struct, array_like=True, tag=18):

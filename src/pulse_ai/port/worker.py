@@ -30,7 +30,17 @@ from pulse_ai.port.area import SharedArea, areas_work
 from pulse_ai.port.connection import State, WorkerConnection
 from pulse_ai.port.deaths import death_reason, describe_exit
 from pulse_ai.port.lending import SHARED_LEAST_BYTES, Lent, restore
-from pulse_ai.port.messages import OUT_OF_MEMORY, ChildMessage, Fatal, Item, Pong, Progress, Ready, Result
+from pulse_ai.port.messages import (
+    OUT_OF_MEMORY,
+    ChildMessage,
+    Fatal,
+    Item,
+    Pong,
+    Progress,
+    Ready,
+    Result,
+    Timing,
+)
 from pulse_ai.port.process import WorkerProcess, open_process
 
 _log = logging.getLogger("pulse_ai.worker")
@@ -59,6 +69,7 @@ class Worker(asyncio.Protocol):
         slot: Which of the pool's places it holds, from 0.
         pid: Its process id.
         batches: How many batches it has answered.
+        timings: What it said that batches take, when it was ready.
     """
 
     def __init__(self, slot: int, settings: WorkerSettings, events: WorkerEvents) -> None:
@@ -66,6 +77,7 @@ class Worker(asyncio.Protocol):
         self.slot = slot
         self.pid = 0
         self.batches = 0
+        self.timings: list[Timing] = []
         self._settings = settings
         self._events = events
         self._connection = WorkerConnection(max_frame_bytes=settings.max_frame_bytes)
@@ -181,7 +193,9 @@ class Worker(asyncio.Protocol):
         loop = asyncio.get_running_loop()
         await loop.create_unix_connection(lambda: self, sock=ours)
         self._area = area
-        self._write(self._connection.hello(name, task, area=None if area is None else area.offer))
+        offer = None if area is None else area.offer
+        warm_up_items = self._settings.warm_up_items
+        self._write(self._connection.hello(name, task, area=offer, warm_up_items=warm_up_items))
 
     def attach(self, process: WorkerProcess) -> None:
         """Take the process at the other end of the wire."""
@@ -234,6 +248,7 @@ class Worker(asyncio.Protocol):
             self.batches += 1
             self._events.worker_result(self, message)
         elif isinstance(message, Ready):
+            self.timings = message.timings
             self._ready.set_result(message.manifest)
         elif isinstance(message, Progress):
             self._events.worker_progress(self.slot, message.fraction, message.text)

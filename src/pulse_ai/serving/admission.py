@@ -10,6 +10,8 @@ has become too gloomy learns from it that it is wrong.
 
 __all__ = ("Admission",)
 
+from collections.abc import Iterable
+
 from pulse_ai.core import (
     DeadlineExceeded,
     Overloaded,
@@ -18,6 +20,7 @@ from pulse_ai.core import (
     SchedulerSettings,
     TooLarge,
 )
+from pulse_ai.port import Timing
 from pulse_ai.serving.cost_model import CostModel
 from pulse_ai.serving.fleet import Fleet, Run
 from pulse_ai.serving.forming import FormingBatch
@@ -50,6 +53,7 @@ class Admission:
         self._refusals = 0
         self._ample_s = 0.0  # a full queue of empty items takes no longer; 0 until the model is trusted
         self._byte_s = 0.0  # and each byte so much
+        self.seeds = 0
         self.model = CostModel()
         self.net = SafetyNet()
         self.shares = Shares()
@@ -101,6 +105,14 @@ class Admission:
             safe_s=self.model.predict_s(items=size, cost_bytes=queue_bytes),
             workers=workers,
         )
+
+    def seed(self, timings: Iterable[Timing]) -> None:
+        """Learn from a worker's warm-up, unless a batch has been answered: that says more."""
+        if self.model.batches > self.seeds:
+            return
+        for timing in timings:
+            self.seeds += 1
+            self.batch_done(items=timing.items, cost_bytes=timing.cost_bytes, took_s=timing.took_s)
 
     def batch_done(self, *, items: int, cost_bytes: int, took_s: float) -> None:
         """Learn from a batch."""

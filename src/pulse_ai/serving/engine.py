@@ -14,7 +14,7 @@ from typing import Protocol
 import msgspec
 
 from pulse_ai.core import Priority, RequestError
-from pulse_ai.port import Item, Result
+from pulse_ai.port import Item, Result, Timing
 from pulse_ai.serving.scheduler import Scheduler
 from pulse_ai.serving.statistics import Statistics
 from pulse_ai.serving.ticket import SendBatch, Settle, Ticket
@@ -146,9 +146,9 @@ class Engine:
 
     # What the runner tells.
 
-    def worker_ready(self, worker_id: int) -> None:
-        """Take a new worker into service."""
-        self._scheduler.worker_ready(worker_id)
+    def worker_ready(self, worker_id: int, timings: Sequence[Timing] = ()) -> None:
+        """Take a new worker into service, with what its warm-up took."""
+        self._scheduler.worker_ready(worker_id, timings)
         self.wake()
 
     def worker_expected(self, why: str, *, in_s: float) -> None:

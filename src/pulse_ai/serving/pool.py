@@ -128,7 +128,7 @@ class WorkerPool:
         """Give the worker to the engine."""
         self._next_id += 1
         self._take_in(worker, self._next_id, manifest)
-        self._to_engine().worker_ready(self._next_id)
+        self._to_engine().worker_ready(self._next_id, worker.timings)
         if not self._first_ready.done():
             self._first_ready.set_result(manifest)
 

@@ -15,6 +15,8 @@ items become, ``CostModel`` how long things take. The scheduler moves tickets be
 
 __all__ = ("Scheduler",)
 
+from collections.abc import Sequence
+
 import msgspec
 
 from pulse_ai.core import (
@@ -25,7 +27,7 @@ from pulse_ai.core import (
     RequestError,
     SchedulerSettings,
 )
-from pulse_ai.port import OK, Result
+from pulse_ai.port import OK, Result, Timing
 from pulse_ai.serving.admission import Admission
 from pulse_ai.serving.deadlines import Deadlines
 from pulse_ai.serving.failures import failure_of
@@ -101,9 +103,15 @@ class Scheduler:
             self.counters.answers["cancelled"] += 1
             self._leave(ticket)
 
-    def worker_ready(self, worker_id: int) -> None:
-        """Take a new worker into service; its id has never been used before."""
+    def worker_ready(self, worker_id: int, timings: Sequence[Timing] = ()) -> None:
+        """Take a new worker into service; its id has never been used before.
+
+        Args:
+            worker_id: Names it from now on.
+            timings: What batches of its warm-up took; the first workers' are where the cost model begins.
+        """
         self._fleet.add(worker_id)
+        self._admission.seed(timings)
 
     def worker_expected(self, why: str, *, at_s: float) -> None:
         """Note when the next worker is likely to be ready; a refusal for want of one says so."""
@@ -201,6 +209,7 @@ class Scheduler:
             lost=self.counters.admitted - self.counters.settled - waiting - running,
             cost_s=model.coefficients,
             cost_margin_s=model.margin_s,
+            cost_warm_up_batches=self._admission.seeds,
             admission_factor=self._admission.net.factor,
             quarantined_inputs=len(self._admission.quarantine),
             counters=self.counters,

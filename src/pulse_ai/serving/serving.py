@@ -56,6 +56,7 @@ class ServingOptions(TypedDict, total=False):
     backoff_first_s: float
     backoff_longest_s: float
     on_give_up: GiveUp
+    warm_up_items: int
     worker_memory_bytes: int
     command: tuple[str, ...]
 
@@ -94,7 +95,8 @@ class Serving:
         self._task = task
         self.name = name or _default_name(task)
         self.scheduler_settings = _settings(SchedulerSettings, options)
-        self.worker_settings = _settings(WorkerSettings, options)
+        warm_up: ServingOptions = {"warm_up_items": self.scheduler_settings.batch_size}
+        self.worker_settings = _settings(WorkerSettings, warm_up | options)
         self._inline: BatchAnswerer | None = None
         if task is None and not self.worker_settings.command:
             raise TargetError(

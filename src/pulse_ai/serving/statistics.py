@@ -64,6 +64,7 @@ class Statistics:
         lost: Admitted requests that are neither waiting, running nor settled. Always 0, or Pulse has a bug.
         cost_s: What batches are learned to take, in seconds: each batch, each item in it, each byte of those.
         cost_margin_s: What is added for 99 of 100 batches to take less, in seconds.
+        cost_warm_up_batches: Batches of the workers' warm-up that this was first learned from.
         admission_factor: By how much admission is tighter than predicted; 1.0 where predictions hold.
         quarantined_inputs: Inputs that are known to end a worker.
         counters: The numbers that only grow; live, not a copy.
@@ -77,6 +78,7 @@ class Statistics:
     lost: int
     cost_s: tuple[float, float, float]
     cost_margin_s: float
+    cost_warm_up_batches: int
     admission_factor: float
     quarantined_inputs: int
     counters: Counters

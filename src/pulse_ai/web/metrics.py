@@ -27,6 +27,7 @@ _GAUGES = {
     "pulse_cost_item_seconds": "Learned time that each item adds to its batch, in seconds",
     "pulse_cost_byte_seconds": "Learned time that each byte adds to its batch, in seconds",
     "pulse_cost_margin_seconds": "What is added for 99 of 100 batches to take less, in seconds",
+    "pulse_cost_warm_up_batches": "Batches of the workers' warm-up that the learned times began with",
     "pulse_admission_factor": "By how much admission is tighter than predicted; 1 where predictions hold",
     "pulse_quarantined_inputs": "Inputs that are known to end a worker",
 }
@@ -137,6 +138,7 @@ def _gauge(name: str, statistics: Statistics) -> float:
         "pulse_cost_item_seconds": statistics.cost_s[1],
         "pulse_cost_byte_seconds": statistics.cost_s[2],
         "pulse_cost_margin_seconds": statistics.cost_margin_s,
+        "pulse_cost_warm_up_batches": statistics.cost_warm_up_batches,
         "pulse_admission_factor": statistics.admission_factor,
         "pulse_quarantined_inputs": statistics.quarantined_inputs,
     }[name]
