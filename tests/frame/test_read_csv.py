@@ -158,6 +158,13 @@ def test_another_encoding_is_decoded_but_not_streamed(write: Any) -> None:
         scan_csv(path, encoding="latin-1")
 
 
+def test_a_line_of_names_may_be_longer_than_what_is_looked_at_first(write: Any) -> None:
+    names = [f"column_with_a_long_name_{number:05}" for number in range(3_000)]
+    frame, _ = read_csv(write(";".join(names) + "\n" + ";".join("7" * 3_000) + "\n"))
+    assert frame.columns == names
+    assert frame.row(0) == (7,) * 3_000
+
+
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(ReadFailed, match="No such file"):
         read_csv(tmp_path / "none.csv")

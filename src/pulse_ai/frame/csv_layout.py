@@ -1,4 +1,4 @@
-"""How a CSV file is laid out: encoding, separator, line ends and names, seen from its first 64 KiB."""
+"""How a CSV file is laid out: encoding, separator, line ends and names, seen from how it begins."""
 
 __all__ = ("Layout", "bad_text", "decoded", "sniff_layout")
 
@@ -14,6 +14,7 @@ from typing import NamedTuple
 from pulse_ai.frame.errors import ReadFailed
 
 _HEAD_BYTES = 64 * 1024
+_MOST_HEAD_BYTES = 16 * 1024 * 1024  # a line of names longer than this is none
 _SEPARATORS = (",", ";", "\t", "|")
 _SAMPLE_RECORDS = 50
 _WIDE_MARKS = {codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
@@ -52,8 +53,7 @@ def sniff_layout(path: Path, *, separator: str | None, encoding: str) -> Layout:
         ReadFailed: It cannot be opened, is empty, or is no text.
     """
     try:
-        with path.open("rb") as opened:
-            head = opened.read(_HEAD_BYTES)
+        head, whole = _head_of(path)
     except OSError as error:
         raise ReadFailed(f"it cannot be read: {error.strerror}", file=str(path)) from error
     _check_is_text(head, path)
@@ -65,7 +65,7 @@ def sniff_layout(path: Path, *, separator: str | None, encoding: str) -> Layout:
         raise ReadFailed("it is empty; the first line must name the columns", file=str(path))
     oddities = [f"decoded from {encoding}"] if encoding != "utf-8" else []
     line_end = "\n" if "\n" in text or "\r" not in text else "\r"
-    found = separator or _separator_of(text, whole=len(head) < _HEAD_BYTES)
+    found = separator or _separator_of(text, whole=whole)
     if separator is None and found != ",":
         oddities.append(f"the separator is {found!r}")
     reader = csv.reader(io.StringIO(text, newline=line_end), delimiter=found)
@@ -77,6 +77,18 @@ def sniff_layout(path: Path, *, separator: str | None, encoding: str) -> Layout:
         raise ReadFailed("the first line is empty; it must name the columns", file=str(path), line=1)
     names, odd_names = _named(header)
     return Layout(encoding, found, line_end, names, reader.line_num, (*oddities, *odd_names))
+
+
+def _head_of(path: Path) -> tuple[bytes, bool]:
+    """Return a file's first 64 KiB, or more where its first line is longer, and whether that is the whole file."""
+    with path.open("rb") as opened:
+        head = opened.read(_HEAD_BYTES)
+        while not (b"\n" in head or b"\r" in head) and len(head) < _MOST_HEAD_BYTES:
+            more = opened.read(len(head) or 1)
+            if not more:
+                return head, True
+            head += more
+        return head, not opened.read(1)
 
 
 def _check_is_text(head: bytes, path: Path) -> None:
@@ -139,7 +151,7 @@ def _separator_of(text: str, *, whole: bool) -> str:
 
 def _named(header: Sequence[str]) -> tuple[tuple[str, ...], list[str]]:
     """Return a name for each column, and what was odd about the names."""
-    names: list[str] = []
+    names: dict[str, None] = {}
     oddities: list[str] = []
     for number, given in enumerate(header, 1):
         stripped = given.strip()
@@ -154,7 +166,7 @@ def _named(header: Sequence[str]) -> tuple[tuple[str, ...], list[str]]:
             name = f"{base}_{copy}"
         if copy > 1:
             oddities.append(f"the name {base!r} stands twice; column {number} is called {name!r}")
-        names.append(name)
+        names[name] = None
     if header and all(_is_number(given) for given in header):
         oddities.append("the first line has numbers only; does the file have a line of names?")
     return tuple(names), oddities
