@@ -141,6 +141,7 @@ def test_a_step_that_does_not_fit_says_why(steps: list[Step], text: str) -> None
         (pl.DataFrame({"x": [float("inf")]}), "column 'x' has infinite values"),
         (pl.DataFrame({"x": [None, None]}, schema={"x": pl.Float64}), "nulls only"),
         (pl.DataFrame({"x": [[1], [2]]}), "'x'"),
+        (pl.DataFrame({"x": [1.0, 1e300]}), "column 'x' has numbers too large to scale"),
     ],
 )
 def test_a_frame_that_nothing_can_be_learned_from_is_told(frame: pl.DataFrame, text: str) -> None:

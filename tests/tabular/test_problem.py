@@ -47,6 +47,8 @@ def test_the_kind_follows_from_the_values(values: list[Any], kind: str, labels: 
         (pl.DataFrame({"y": [1.0, float("inf")] * 20}), "y", "infinite"),
         (pl.DataFrame({"y": [f"name {n}" for n in range(40)]}), "y", "names or free text"),
         (pl.DataFrame({"y": [[1]] * 20}), "y", "List"),
+        (pl.DataFrame({"y": [1.5, 2.5, 1e300] * 20}), "y", "1.5 to 1e.300: too large"),
+        (pl.DataFrame({"y": [0.0, 1e-300, 2e-300] * 20}), "y", "choose another unit"),
     ],
 )
 def test_what_cannot_be_predicted_is_said_with_the_reason(

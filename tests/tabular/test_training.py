@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 from tests.tabular.tables import flowers
 
-from pulse_ai.hub import ClassScores, TabularClassifier
+from pulse_ai.hub import ClassScores, TabularClassifier, TabularRegressor, Value
 from pulse_ai.tabular import Prepared, TableError, TableSettings, TrainedTable, prepare, train_table
 from pulse_ai.tabular.training import learning_rows
 from pulse_ai.train import load_weights
@@ -176,3 +176,15 @@ def test_epochs_follow_from_the_rows_where_nobody_says_how_many() -> None:
     assert TableSettings().most_epochs(300) == 200
     assert TableSettings().most_epochs(1_000_000) == 10
     assert TableSettings(epochs=7).most_epochs(1_000_000) == 7
+
+
+def test_a_value_is_served_with_all_its_digits(tmp_path: Path) -> None:
+    start, rows = 1.7e9, 40  # seconds since 1970: 32 bits tell them apart by 128
+    frame = pl.DataFrame({"x": [row / 7 for row in range(rows)], "at": [start + row for row in range(rows)]})
+    made = train_table(frame, "at", TableSettings(hidden=(), epochs=2))
+    made.save(tmp_path / "times")
+    served = TabularRegressor(str(tmp_path / "times"))
+    served.load()
+    answers = [answer.value for answer in served.predict(frame.to_dicts()) if isinstance(answer, Value)]
+    network = made.prepared.predictions(made.trained, made.prepared.recipe.transform(frame))
+    assert answers == pytest.approx(network.tolist(), abs=1e-3, rel=0.0)

@@ -3,6 +3,7 @@
 __all__ = ("Learned", "Need", "finish", "needs", "touched")
 
 import itertools
+import math
 from collections.abc import Mapping
 from typing import Any, Literal, NamedTuple
 
@@ -183,6 +184,11 @@ def _scale(
         elif isinstance(step, Robust):
             first, centre, third = learned.quantiles(name, _QUARTILES)
             spread = third - first or moments.deviation
+        if not math.isfinite(centre) or not math.isfinite(spread):
+            raise RecipeError(
+                f"{type(step).__name__}: column {name!r} has numbers too large to scale ({moments.low:g} to "
+                f"{moments.high:g}); make them null, or Drop it"
+            )
         columns[name] = (centre, spread or 1.0)
     how: Any = {Standardise: "standardise", MinMax: "min_max", Robust: "robust"}[type(step)]
     return FittedScale(how, columns)

@@ -44,10 +44,15 @@ class Moments:
         known = values[~np.isnan(values)]
         if not len(known):
             return
-        mean = float(known.mean())
-        away = mean - self.mean
         count = self.count + len(known)
-        self.squares += float(np.square(known - mean).sum()) + away * away * self.count * len(known) / count
+        with np.errstate(
+            over="ignore", invalid="ignore"
+        ):  # whoever asks for the deviation looks whether it is finite
+            mean = float(known.mean())
+            away = mean - self.mean
+            self.squares += (
+                float(np.square(known - mean).sum()) + away * away * self.count * len(known) / count
+            )
         self.mean += away * len(known) / count
         self.count = count
         self.low = min(self.low, float(known.min()))

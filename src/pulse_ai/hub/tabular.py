@@ -95,7 +95,7 @@ class _Tabular(Task):
             raise LoadFailed("the model is not loaded; call load() first")
         return self._recipe
 
-    def _run(self, items: list[dict[str, Any]]) -> tuple[list[Failure | None], NDArray[np.float32]]:
+    def _run(self, items: list[dict[str, Any]]) -> tuple[list[Failure | None], NDArray[np.floating]]:
         """Return a failure or None for each row, and the graph's outputs for the good ones, in order."""
         recipe = self._loaded()
         failures: list[Failure | None] = []

@@ -12,7 +12,7 @@ from pulse_ai.frame import FittedRecipe
 if TYPE_CHECKING:
     import onnx
 
-_FLOAT = 1  # onnx.TensorProto.FLOAT
+_FLOAT, _DOUBLE = 1, 11  # onnx.TensorProto.FLOAT, DOUBLE
 
 
 def join_graphs(
@@ -35,7 +35,8 @@ def join_graphs(
         scale: See ``offset``.
 
     Returns:
-        A graph whose output is ``scores`` [batch, classes], which sum to 1, or ``value`` [batch, 1].
+        A graph whose output is ``scores`` float32 [batch, classes], which sum to 1, or ``value`` float64
+        [batch, 1]: a target such as a time in seconds has more digits than 32 bits hold.
 
     Raises:
         TargetError: The two do not fit together.
@@ -48,9 +49,9 @@ def join_graphs(
     second.ir_version = first.ir_version
     source, output = second.graph.input[0].name, second.graph.output[0].name
     joined: Any = compose.merge_models(first, second, io_map=[("features", source)])
-    result, width = _add_ending(joined, output, classes, offset, scale)
+    ending = _add_ending(joined, output, classes, offset, scale)
     del joined.graph.output[:]
-    joined.graph.output.append(_value_info(result, width))
+    joined.graph.output.append(_value_info(*ending))
     joined.producer_name = "pulse"
     checker.check_model(joined, full_check=True)
     return joined
@@ -69,19 +70,20 @@ def _check_fit(recipe: Any, network: Any) -> None:
         )
 
 
-def _add_ending(joined: Any, output: str, classes: int, offset: float, scale: float) -> tuple[str, int]:
-    """Add what turns the network's output into the answer; return the answer's name and width."""
+def _add_ending(joined: Any, output: str, classes: int, offset: float, scale: float) -> tuple[str, int, int]:
+    """Add what turns the network's output into the answer; return the answer's name, width and type."""
     from onnx import helper, numpy_helper
 
     make = cast("Any", helper).make_node
     add, constant = joined.graph.node.append, joined.graph.initializer.append
     outputs = _outputs(joined, output)
     if not classes:
-        constant(numpy_helper.from_array(np.array([scale], np.float32), "answer/scale"))
-        constant(numpy_helper.from_array(np.array([offset], np.float32), "answer/offset"))
-        add(make("Mul", [output, "answer/scale"], ["answer/scaled"], name="answer/scaled"))
+        constant(numpy_helper.from_array(np.array([scale], np.float64), "answer/scale"))
+        constant(numpy_helper.from_array(np.array([offset], np.float64), "answer/offset"))
+        add(make("Cast", [output], ["answer/double"], to=_DOUBLE, name="answer/double"))
+        add(make("Mul", ["answer/double", "answer/scale"], ["answer/scaled"], name="answer/scaled"))
         add(make("Add", ["answer/scaled", "answer/offset"], ["value"], name="value"))
-        return "value", 1
+        return "value", 1, _DOUBLE
     if outputs == 1 and classes == 2:
         add(make("Neg", [output], ["answer/against"], name="answer/against"))
         add(make("Concat", ["answer/against", output], ["answer/both"], axis=1, name="answer/both"))
@@ -90,7 +92,7 @@ def _add_ending(joined: Any, output: str, classes: int, offset: float, scale: fl
         add(make("Softmax", [output], ["scores"], axis=1, name="scores"))
     else:
         raise TargetError(f"the network has {outputs} outputs for {classes} labels")
-    return "scores", classes
+    return "scores", classes, _FLOAT
 
 
 def _outputs(joined: Any, name: str) -> int:
@@ -100,7 +102,7 @@ def _outputs(joined: Any, name: str) -> int:
     return int(shape[-1].dim_value) if len(shape) else 0
 
 
-def _value_info(name: str, width: int) -> Any:
+def _value_info(name: str, width: int, kind: int) -> Any:
     from onnx import helper
 
-    return cast("Any", helper).make_tensor_value_info(name, _FLOAT, ["batch", width])
+    return cast("Any", helper).make_tensor_value_info(name, kind, ["batch", width])

@@ -22,6 +22,7 @@ LEAST_ROWS = 8
 _MOST_CLASSES = 200
 _FEW_NUMBERS = 20  # whole numbers with at most so many values, each about ten times, are classes
 _ROWS_A_CLASS = 10
+_LARGEST, _LEAST_RANGE = 1e100, 1e-100  # of a target: its squares are still numbers, and not zero
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,6 +129,12 @@ def _regression(frame: "pl.DataFrame", column: "pl.Series", why: str) -> Problem
         raise TableError(f"{column.name!r} is {kind_of(column.dtype)}, and regression predicts numbers")
     if column.n_unique() < 2:
         raise TableError(f"every row has the same {column.name!r}, {column[0]}; there is nothing to learn")
+    low, high = float(column.min()), float(column.max())
+    if max(-low, high) > _LARGEST or high - low < _LEAST_RANGE:
+        raise TableError(
+            f"{column.name!r} goes from {low:g} to {high:g}: too large, or too close to each other, to compute "
+            "with; choose another unit"
+        )
     return Problem(
         kind="regression", target=column.name, why=why, rows=len(column), left_out=len(frame) - len(column)
     )
