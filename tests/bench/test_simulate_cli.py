@@ -41,6 +41,15 @@ def test_a_simulated_run_shows_its_codes_and_writes_json(tmp_path: Path):
     assert run.goodput_per_s > 0
 
 
+def test_many_days_are_summed_up(tmp_path: Path):
+    file = tmp_path / "run.json"
+    options = ["--requests", "100", "--seed", "5", "--seeds", "30", "--json", str(file)]
+    found = CliRunner().invoke(app, ["bench", "simulate", *options])
+    assert found.exit_code == 0
+    run = msgspec.json.decode(file.read_bytes(), type=bench_simulate.Simulated)
+    assert (run.seeds, run.scenario.seed, sum(run.answers.values())) == (30, 5, 3000)
+
+
 def test_a_broken_guarantee_is_named_and_fails_the_command(monkeypatch: pytest.MonkeyPatch):
     def broken(scenario: Scenario, **_: object) -> None:
         raise Violation("G1", f"a request was lost (seed {scenario.seed}, at 1.000000 s)")

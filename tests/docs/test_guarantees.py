@@ -23,11 +23,17 @@ def test_every_guarantee_is_listed_and_explained(pages: dict[str, str]) -> None:
         assert re.search(rf"^\*\*G{number}, ", text, re.MULTILINE), f"G{number} is not explained"
 
 
-def test_every_guarantee_names_a_test_or_says_that_there_is_none_yet(pages: dict[str, str]) -> None:
-    text = pages["docs/guarantees.md"]
-    cells = dict(_ROW.findall(text.partition("## Tests")[2].partition("\n## ")[0]))
-    for name, tests in _tests_of(text).items():
-        assert tests or cells[name] == "none yet", f"{name} has the cell {cells[name]!r}"
+def test_every_guarantee_has_a_test_of_its_name_one_simulated_and_one_with_processes(
+    root: Path, pages: dict[str, str]
+) -> None:
+    table = pages["docs/guarantees.md"].partition("## Tests")[2].partition("\n## ")[0]
+    for name, row in _ROW.findall(table):
+        alone, simulated, real, _ = (_TEST.findall(cell) for cell in row.split(" | "))
+        assert [test.startswith(f"test_{name.lower()}_") for _, test in alone] == [True], name
+        assert [file for file, _ in simulated] == ["testing/test_simulate.py"], name
+        assert real, name
+        for file, _ in real:
+            assert "pytest.mark.process" in (root / "tests" / file).read_text("utf-8"), file
 
 
 def test_every_test_that_the_guarantees_name_exists(root: Path, pages: dict[str, str]) -> None:

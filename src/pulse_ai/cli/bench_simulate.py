@@ -3,11 +3,14 @@
 __all__ = ("simulate_command",)
 
 import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
 
 import msgspec
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from pulse_ai.bench.histogram import Histogram
 from pulse_ai.bench.machine import Machine, this_machine
@@ -15,7 +18,7 @@ from pulse_ai.bench.text import columns, duration, per_second
 from pulse_ai.cli import simulate_options as option
 from pulse_ai.cli.bench_errors import usage_errors
 from pulse_ai.core import SchedulerSettings
-from pulse_ai.testing import Faults, Scenario, Traffic, Violation, shrink, simulate
+from pulse_ai.testing import Faults, Scenario, SimulationReport, Traffic, Violation, shrink, simulate
 
 _MOST_TO_SHRINK = 1_000_000  # a longer day would not fit into the memory of a small machine
 
@@ -24,7 +27,8 @@ class Simulated(msgspec.Struct, frozen=True, kw_only=True):
     """What a simulated run came to; times are simulated ones unless they say otherwise.
 
     Attributes:
-        scenario: What was played.
+        scenario: What was played, from its seed on.
+        seeds: How many days, each from the next seed; the figures are those of all together.
         answers: Requests by the code of their answer.
         goodput_per_s: Answers within their deadline, a second.
         p50_s: Median time to an ``ok`` answer, in seconds; None without any.
@@ -40,6 +44,7 @@ class Simulated(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     scenario: Scenario
+    seeds: int
     answers: dict[str, int]
     goodput_per_s: float
     p50_s: float | None
@@ -76,6 +81,7 @@ def simulate_command(  # noqa: PLR0913 - an option is an argument
     pause_every: option.PauseEvery = 0.0,
     jump_every: option.JumpEvery = 0.0,
     seed: option.Seed = 0,
+    seeds: option.Seeds = 1,
     json_file: option.JsonFile = None,
 ) -> None:
     """Play simulated traffic and faults against the scheduler, and check every guarantee at each event.
@@ -112,12 +118,8 @@ def simulate_command(  # noqa: PLR0913 - an option is an argument
                 jump_every_s=jump_every,
             ),
         )
-    try:
-        found = _play(scenario)
-    except Violation as broken:
-        Console().print(f"[red]no[/]  {broken}", highlight=False)
-        _show_small(scenario)
-        raise typer.Exit(1) from broken
+    days = [replace(scenario, seed=number) for number in range(seed, seed + seeds)]
+    found = _play(days)
     typer.echo(_text(found))
     Console().print(f"[green]yes[/] all guarantees held over {found.events:,} events", highlight=False)
     if json_file is not None:
@@ -136,28 +138,51 @@ def _show_small(scenario: Scenario) -> None:
         )
 
 
-def _play(scenario: Scenario) -> Simulated:
+def _play(days: Sequence[Scenario]) -> Simulated:
+    """Play days and sum them up; end the command where a guarantee breaks."""
     began_s = time.monotonic()
+    reports, latency = list[SimulationReport](), Histogram()
     with _bar() as bar:
-        shown = bar.add_task("simulating", total=scenario.traffic.requests)
-        report = simulate(scenario, watch=lambda arrived: bar.update(shown, completed=arrived))
-    took_s = time.monotonic() - began_s
-    latency = Histogram()
-    latency.record(report.ok_latencies_s)
+        each = days[0].traffic.requests
+        shown = bar.add_task("simulating", total=each * len(days))
+        for number, day in enumerate(days):
+            try:
+                report = simulate(day, watch=_Watch(bar, shown, number * each))
+            except Violation as broken:
+                Console().print(f"[red]no[/]  {broken}", highlight=False)
+                _show_small(day)
+                raise typer.Exit(1) from broken
+            latency.record(report.ok_latencies_s)
+            reports.append(replace(report, ok_latencies_s=[]))
+    answers = sum((Counter(report.answers) for report in reports), Counter[str]())
+    lasted_s = sum(report.ended_at_s for report in reports)
     return Simulated(
-        scenario=scenario,
-        answers=report.answers,
-        goodput_per_s=report.goodput,
+        scenario=days[0],
+        seeds=len(days),
+        answers=dict(answers),
+        goodput_per_s=answers["ok"] / max(lasted_s, 1e-9),
         p50_s=latency.quantile(0.5) if latency.count else None,
         p99_s=latency.quantile(0.99) if latency.count else None,
-        deaths=report.deaths,
-        batches=report.batches,
-        events=report.events,
-        largest_queue_items=report.largest_queue_items,
-        lasted_s=report.ended_at_s,
-        took_s=took_s,
+        deaths=sum(report.deaths for report in reports),
+        batches=sum(report.batches for report in reports),
+        events=sum(report.events for report in reports),
+        largest_queue_items=max(report.largest_queue_items for report in reports),
+        lasted_s=lasted_s,
+        took_s=time.monotonic() - began_s,
         machine=this_machine(),
     )
+
+
+class _Watch:
+    """Moves the bar on."""
+
+    def __init__(self, bar: Progress, shown: TaskID, before: int) -> None:
+        self._bar = bar
+        self._shown = shown
+        self._before = before
+
+    def __call__(self, arrived: int) -> None:
+        self._bar.update(self._shown, completed=self._before + arrived)
 
 
 def _bar() -> Progress:

@@ -21,6 +21,7 @@ __all__ = (
     "Rate",
     "Requests",
     "Seed",
+    "Seeds",
     "Workers",
 )
 
@@ -51,4 +52,5 @@ Callers = Annotated[int, Option(min=0, help="How many callers share the queue; 0
 PauseEvery = Annotated[float, Option(min=0, help="Seconds between pauses of the service for 0.5 s; 0: none.")]
 JumpEvery = Annotated[float, Option(min=0, help="Seconds between jumps of its clock by 60 s; 0: none.")]
 Seed = Annotated[int, Option(help="The same seed gives the same run, event by event.")]
+Seeds = Annotated[int, Option(min=1, help="So many days are played, each from the next seed.")]
 JsonFile = Annotated[Path | None, Option("--json", help="Write what it came to here as JSON.")]
