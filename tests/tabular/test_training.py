@@ -1,6 +1,7 @@
 """A table becomes a model that is measured on rows it has not seen, and a folder that serves."""
 
 import json
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
@@ -188,3 +189,16 @@ def test_a_value_is_served_with_all_its_digits(tmp_path: Path) -> None:
     answers = [answer.value for answer in served.predict(frame.to_dicts()) if isinstance(answer, Value)]
     network = made.prepared.predictions(made.trained, made.prepared.recipe.transform(frame))
     assert answers == pytest.approx(network.tolist(), abs=1e-3, rel=0.0)
+
+
+def test_a_rate_that_was_chosen_is_the_networks_and_not_the_linear_models() -> None:
+    frame = flowers(60)
+    plain, chosen = (
+        train_table(frame, "kind", TableSettings(hidden=(4,), epochs=2, learning_rate=rate))
+        for rate in (None, 1e-6)
+    )
+    assert plain.report != chosen.report
+    assert plain.baselines[1].report == chosen.baselines[1].report
+    linear = TableSettings(hidden=())
+    assert linear.first_rate(60) == 10 * TableSettings().first_rate(60)
+    assert replace(linear, learning_rate=0.003).first_rate(60) == 0.003

@@ -11,7 +11,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.tabular.tables import flowers
 
-from pulse_ai.tabular import Evaluated, Genes, TableError, TableSettings, Tuning, prepare, tune, tuning
+from pulse_ai.tabular import (
+    Evaluated,
+    Genes,
+    TableError,
+    TableSettings,
+    Tuning,
+    infer_problem,
+    prepare,
+    tune,
+    tuning,
+)
 from pulse_ai.tabular.genes import SHAPES, WORST, pareto_front
 from pulse_ai.tabular.training import learning_rows
 
@@ -112,6 +122,14 @@ def test_the_rows_that_the_result_is_measured_on_take_no_part() -> None:
     first, second = (learning_rows(one, "kind", SETTINGS) for one in (frame, spoiled))
     assert first.equals(second)
     assert len(held_out) == len(prepare(frame, "kind", SETTINGS).validation) == 20
+
+
+def test_what_is_searched_for_is_what_the_whole_table_is_trained_for(trained: list[Genes]) -> None:
+    frame = pl.DataFrame({"x": [row / 7 for row in range(33)], "y": [row % 3 for row in range(33)]})
+    assert infer_problem(frame, "y").kind == "multiclass"
+    assert infer_problem(learning_rows(frame, "y", SETTINGS), "y").kind == "regression"
+    assert tune(frame, "y", SETTINGS, candidates=2).figure == "accuracy"
+    assert trained
 
 
 def test_a_search_without_one_candidate_that_trains_says_so(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,7 +3,7 @@
 __all__ = ("Data", "Prepared", "TrainedTable", "learning_rows", "prepare", "train_table")
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -196,24 +196,20 @@ def train_table(
     prepared = prepare(frame, target, settings)
     if on_prepared is not None:
         on_prepared(prepared)
-    trained = _fit(prepared, settings, settings.hidden, "network", on_epochs)
-    linear = _fit(prepared, settings, (), "linear", on_epochs) if settings.hidden else trained
+    trained = linear = _fit(prepared, settings, "network", on_epochs)
+    if settings.hidden:  # the step that suits a network is none of the linear model's business
+        simplest = replace(settings, hidden=(), dropout=0.0, learning_rate=None)
+        linear = _fit(prepared, simplest, "linear", on_epochs)
     return _measured(prepared, settings, trained, linear)
 
 
-def _fit(
-    prepared: Prepared,
-    settings: TableSettings,
-    hidden: tuple[int, ...],
-    name: str,
-    on_epochs: OnEpochs | None,
-) -> Trained:
+def _fit(prepared: Prepared, settings: TableSettings, name: str, on_epochs: OnEpochs | None) -> Trained:
     rows = len(prepared.training)
     chosen = Settings(
         objective=prepared.problem.kind,
         epochs=settings.most_epochs(rows),
         batch_size=settings.batch_rows(rows),
-        learning_rate=settings.first_rate(rows) * (1.0 if hidden else 10.0),  # a linear model bears more
+        learning_rate=settings.first_rate(rows),
         patience=settings.patience,
         class_weights=settings.class_weights(prepared.problem.kind),
         seed=settings.seed,
@@ -224,7 +220,7 @@ def _fit(
             on_epochs(name, moment)
 
     return fit(
-        prepared.network(hidden, dropout=settings.dropout if hidden else 0.0),
+        prepared.network(settings.hidden, dropout=settings.dropout if settings.hidden else 0.0),
         prepared.rows(prepared.training),
         prepared.rows(prepared.validation),
         settings=chosen,

@@ -24,6 +24,7 @@ from pulse_ai.tabular.errors import TableError
 from pulse_ai.tabular.genes import DROPOUTS, LEARNING_RATES, SHAPES, WORST, Evaluated, Genes, pareto_front
 from pulse_ai.tabular.known import KnownCandidates
 from pulse_ai.tabular.latency import served_latency_s
+from pulse_ai.tabular.problem import infer_problem
 from pulse_ai.tabular.settings import TableSettings
 from pulse_ai.tabular.training import Prepared, learning_rows, prepare
 from pulse_ai.train import Candidate, Settings, Trained, fit_population, report
@@ -90,7 +91,8 @@ def tune(
     settings = settings or TableSettings()
     if candidates < 2:
         raise TableError(f"a search needs at least 2 candidates, got {candidates}")
-    prepared = prepare(learning_rows(frame, target, settings), target, settings)
+    kind = infer_problem(frame, target, kind=settings.task).kind  # of all rows; fewer may look otherwise
+    prepared = prepare(learning_rows(frame, target, settings), target, replace(settings, task=kind))
     search = _Search(prepared, settings, KnownCandidates.open(log, _digest_of(prepared, settings)))
     drawn: list[Evaluated] = []
     while len(drawn) < candidates:
