@@ -126,3 +126,14 @@ def test_no_rows_or_other_lengths_are_an_error(predictions: Any, targets: Any, w
 def test_a_class_out_of_range_is_an_error() -> None:
     with pytest.raises(BadRows, match=r"\[0, 2\)"):
         ours.confusion_matrix([0, 2], [0, 1], 2)
+
+
+def test_a_class_without_rows_has_no_part_in_the_means() -> None:
+    theirs = pytest.importorskip("sklearn.metrics")
+    true = np.array([0, 1, 0, 1, 1])
+    shares = np.array([[0.6, 0.2, 0.1, 0.1], [0.2, 0.5, 0.2, 0.1], [0.1, 0.2, 0.6, 0.1]])[[0, 1, 2, 1, 0]]
+    found = report("multiclass", shares, true)
+    assert found.macro_f1 == pytest.approx(theirs.f1_score(true, shares.argmax(1), average="macro"))
+    areas = [theirs.roc_auc_score(true == one, shares[:, one]) for one in (0, 1)]
+    assert found.auc == pytest.approx(np.mean(areas))
+    assert np.isnan(report("multiclass", shares[:1], true[:1]).auc)

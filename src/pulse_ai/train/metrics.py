@@ -71,8 +71,8 @@ class Report(msgspec.Struct, frozen=True, omit_defaults=True):
         accuracy: The share of rows whose class was predicted.
         balanced_accuracy: The mean recall of the classes that there are.
         log_loss: The mean negative log-likelihood, in nats.
-        auc: The area under the ROC curve; for more classes the mean of each against the rest.
-        macro_f1: The mean F1 of the classes.
+        auc: The area under the ROC curve; for more classes the mean of each that there is against the rest.
+        macro_f1: The mean F1 of the classes that there are or that were predicted.
         classes: The figures of each class.
         confusion: ``confusion[true][predicted]``, by weight.
         calibration: Of the class that is predicted; for binary, of class 1.
@@ -132,6 +132,7 @@ def _classification(objective: str, shares: Array, true: Array, weight: Array) -
         chosen = (shares[:, 1] > 0.5).astype(np.int64)
         confusion = confusion_matrix(true, chosen, classes, weight)
         figures, hits, stated = class_figures(confusion), true == 1, shares[:, 1]
+    seen = confusion.sum(0) + confusion.sum(1)
     return Report(
         objective=objective,
         rows=len(true),
@@ -139,7 +140,7 @@ def _classification(objective: str, shares: Array, true: Array, weight: Array) -
         balanced_accuracy=float(np.mean([one.recall for one in figures if one.support])),
         log_loss=log_loss(true, shares, weight),
         auc=_auc(objective, true, shares, weight),
-        macro_f1=float(np.mean([one.f1 for one in figures])),
+        macro_f1=float(np.mean([one.f1 for one, rows in zip(figures, seen, strict=True) if rows])),
         classes=figures,
         confusion=confusion.tolist(),
         calibration=calibration(hits, stated, weights=weight),
@@ -150,7 +151,7 @@ def _auc(objective: str, true: Array, shares: Array, weight: Array) -> float:
     if objective == "binary":
         return area_under_curve(true == 1, shares[:, 1], weight)
     areas = [area_under_curve(true == one, shares[:, one], weight) for one in range(shares.shape[1])]
-    return float(np.mean(areas))
+    return float(np.mean([area for area in areas if not np.isnan(area)] or [np.nan]))
 
 
 def accuracy(true: Any, predicted: Any, weights: Any = None) -> float:
