@@ -12,7 +12,15 @@ from numpy.typing import NDArray
 from tests.tabular.tables import flowers
 
 from pulse_ai.hub import ClassScores, TabularClassifier, TabularRegressor, Value
-from pulse_ai.tabular import Prepared, TableError, TableSettings, TrainedTable, prepare, train_table
+from pulse_ai.tabular import (
+    Prepared,
+    TableError,
+    TableSettings,
+    TrainedTable,
+    prepare,
+    require_free,
+    train_table,
+)
 from pulse_ai.tabular.training import learning_rows
 from pulse_ai.train import load_weights
 
@@ -151,10 +159,32 @@ def test_a_folder_with_other_things_is_left_alone(trained: TrainedTable, tmp_pat
     assert [file.name for file in tmp_path.iterdir()] == ["thesis.txt"]
 
 
-def test_training_again_into_the_same_folder_replaces_it(trained: TrainedTable, tmp_path: Path) -> None:
+def test_training_again_into_the_same_folder_replaces_it(
+    trained: TrainedTable, valued: TrainedTable, tmp_path: Path
+) -> None:
     trained.save(tmp_path / "out", name="first")
-    trained.save(tmp_path / "out", name="second")
+    valued.save(tmp_path / "out", name="second")
     assert json.loads((tmp_path / "out" / "model.json").read_text())["name"] == "second"
+    assert {file.name for file in tmp_path.glob("out/*.svg")} == {"training.svg", "values.svg"}
+
+
+def test_a_folder_whose_writing_was_cut_off_can_be_written_again(
+    trained: TrainedTable, tmp_path: Path
+) -> None:
+    trained.save(tmp_path)
+    (tmp_path / "model.json").unlink()
+    (tmp_path / ".tuning.json.x1y2").touch()
+    trained.save(tmp_path)
+    assert (tmp_path / "model.json").is_file()
+
+
+def test_a_folder_that_cannot_be_written_is_known_before_training(tmp_path: Path) -> None:
+    (tmp_path / "README.md").write_text("a readme of their own")
+    with pytest.raises(TableError, match="holds other things"):
+        require_free(tmp_path)
+    with pytest.raises(TableError, match=r"README\.md is a file"):
+        require_free(tmp_path / "README.md" / "deeper" / "still")
+    require_free(tmp_path / "new" / "newer")
 
 
 @pytest.mark.parametrize(

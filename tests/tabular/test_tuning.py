@@ -98,6 +98,8 @@ def test_what_was_found_out_is_of_one_table_and_one_kind_of_settings(
     log.write_text("{")
     with pytest.raises(TableError, match="no search that can be taken up"):
         search(log=log)
+    with pytest.raises(TableError, match="cannot be written: Not a directory"):
+        search(log=log / "inside" / "a file")
 
 
 def test_the_best_is_of_the_front_and_its_genes_are_the_settings(trained: list[Genes]) -> None:

@@ -3,6 +3,7 @@
 __all__ = ("figures_of", "model_card")
 
 import json
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -42,7 +43,7 @@ def model_card(
     parts = (
         f"# {name}",
         _summary(trained),
-        f"```\npulse serve {name}={'path/to/this/folder'}\n{_curl(trained, name)}\n```",
+        f"```\npulse serve {name}=path/to/this/folder\n{_curl(trained, name)}\n```",
         "## How good it is",
         _table(("on the held-out rows", "value"), figures_of(trained.report).items()),
         *([_classes(trained)] if trained.report.classes else ()),
@@ -62,7 +63,7 @@ def model_card(
 
 
 def figures_of(report: Report) -> dict[str, str]:
-    """Return the figures of a report by their names for a person.
+    """Return the figures of a report by their names for a person; those that cannot be said are left out.
 
     Example:
         >>> figures_of(Report(objective="regression", rows=3, mae=0.5))
@@ -70,7 +71,7 @@ def figures_of(report: Report) -> dict[str, str]:
     """
     found = {text: getattr(report, figure) for figure, text in _FIGURES.items()}
     return {"rows": str(report.rows)} | {
-        text: f"{value:.4g}" for text, value in found.items() if value is not None
+        text: f"{value:.4g}" for text, value in found.items() if value is not None and math.isfinite(value)
     }
 
 
@@ -93,7 +94,7 @@ def _curl(trained: TrainedTable, name: str) -> str:
 def _example(column: Column) -> Any:
     if column.examples:
         return column.examples[0]
-    return column.low if column.low is not None else None
+    return column.low
 
 
 def _classes(trained: TrainedTable) -> str:

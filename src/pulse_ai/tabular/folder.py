@@ -3,6 +3,7 @@
 __all__ = ("TUNING_LOG", "require_free", "write_table_folder")
 
 import hashlib
+import os
 import re
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -22,6 +23,9 @@ from pulse_ai.train import network_to_onnx, weights_content
 TUNING_LOG = "tuning.json"
 """The file of a search, in the folder that its result goes to."""
 
+_CARD = "README.md"
+_PICTURES = ("training.svg", "confusion.svg", "calibration.svg", "values.svg")
+_WRITTEN = {*_PICTURES, _CARD, "recipe.json", "model.onnx", "weights.safetensors", "metrics.json"}
 _LIBRARIES = ("pulse-ai", "jax", "flax", "optax", "polars", "numpy", "onnx")
 _READ_BYTES = 1 << 20
 
@@ -67,23 +71,31 @@ def write_table_folder(
             weights=weights_content(trained.trained.network, trained.trained.variables),
             metrics=_metrics(trained),
         )
+        for file in _PICTURES:
+            (folder / file).unlink(missing_ok=True)
         for file, svg in plots.items():
             (folder / file).write_text(svg, "utf-8")
-        (folder / "README.md").write_text(card, "utf-8")
+        (folder / _CARD).write_text(card, "utf-8")
     except OSError as error:
         raise TableError(f"{folder} cannot be written: {error.strerror or error}") from error
 
 
 def require_free(folder: Path) -> None:
-    """Check that a model may be written to a folder.
+    """Check that a model may be written to a folder: also one whose writing was cut off, before ``model.json``.
 
     Raises:
-        TableError: It is a file, or holds other things than a trained model or a search for one.
+        TableError: It is a file or cannot be written, or holds other things than a trained model or a search
+            for one.
     """
-    if folder.exists() and not folder.is_dir():
-        raise TableError(f"{folder} is a file; choose another --out")
+    there = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
+    if not there.is_dir():
+        raise TableError(f"{there} is a file; choose another --out")
+    if not os.access(there, os.R_OK | os.W_OK | os.X_OK):
+        raise TableError(f"{there} cannot be written; choose another --out")
     names = {file.name for file in folder.iterdir()} if folder.is_dir() else set[str]()
-    if names - {TUNING_LOG} and "model.json" not in names:
+    others = {name for name in names if name != TUNING_LOG and not name.startswith(f".{TUNING_LOG}.")}
+    cut_off = "recipe.json" in others and others <= _WRITTEN
+    if others and not cut_off and "model.json" not in others:
         raise TableError(f"{folder} holds other things than a trained model; choose another --out")
 
 

@@ -63,8 +63,15 @@ class KnownCandidates:
         return self._by_genes[genes]
 
     def add(self, evaluated: Iterable[Evaluated]) -> None:
-        """Remember candidates; the file has them when this returns."""
+        """Remember candidates; the file has them when this returns.
+
+        Raises:
+            TableError: The file cannot be written.
+        """
         self._by_genes.update((one.genes, one) for one in evaluated)
         if self._log is not None:
             log = _Log(self._digest, list(self._by_genes.values()))
-            write_atomically(self._log, msgspec.json.format(msgspec.json.encode(log)))
+            try:
+                write_atomically(self._log, msgspec.json.format(msgspec.json.encode(log)))
+            except OSError as error:
+                raise TableError(f"{self._log} cannot be written: {error.strerror or error}") from error
