@@ -73,7 +73,10 @@ def train(  # noqa: PLR0913 - an option is an argument
         view.read(found)
         if tune is not None:
             log = out / TUNING_LOG
-            tuning = search(frame, target, settings, candidates=tune, log=log, on_candidates=view.candidates)
+            with view.searching(log):
+                tuning = search(
+                    frame, target, settings, candidates=tune, log=log, on_candidates=view.candidates
+                )
             view.tuned(tuning)
             settings = tuning.settings
         trained = train_table(frame, target, settings, on_prepared=view.prepared, on_epochs=view.epochs)

@@ -4,6 +4,8 @@ __all__ = ("TrainView",)
 
 import json
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -59,6 +61,17 @@ class TrainView:
         self._console.print(f"[bold]{escape(found.file)}[/]: {found.rows} rows, {len(found.columns)} columns")
         for oddity in found.oddities:
             self._console.print(f"  [yellow]note[/] {escape(oddity)}")
+
+    @contextmanager
+    def searching(self, log: Path) -> Iterator[None]:
+        """Say where a search that a person stops can be taken up."""
+        try:
+            yield
+        except KeyboardInterrupt:
+            self._bars.stop()
+            if log.exists():
+                sys.stderr.write(f"pulse: stopped; the same command goes on from {log}\n")
+            raise
 
     def candidates(self, done: int, total: int, best: Evaluated) -> None:
         """Move the bar of the search."""

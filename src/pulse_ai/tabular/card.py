@@ -92,9 +92,8 @@ def _curl(trained: TrainedTable, name: str) -> str:
 
 
 def _example(column: Column) -> Any:
-    if column.examples:
-        return column.examples[0]
-    return column.low
+    value = column.examples[0] if column.examples else column.low
+    return round(value) if column.kind == "integer" and isinstance(value, float) else value
 
 
 def _classes(trained: TrainedTable) -> str:

@@ -129,7 +129,8 @@ def _regression(frame: "pl.DataFrame", column: "pl.Series", why: str) -> Problem
         raise TableError(f"{column.name!r} is {kind_of(column.dtype)}, and regression predicts numbers")
     if column.n_unique() < 2:
         raise TableError(f"every row has the same {column.name!r}, {column[0]}; there is nothing to learn")
-    low, high = float(column.min()), float(column.max())
+    values = column.to_numpy()
+    low, high = float(values.min()), float(values.max())
     if max(-low, high) > _LARGEST or high - low < _LEAST_RANGE:
         raise TableError(
             f"{column.name!r} goes from {low:g} to {high:g}: too large, or too close to each other, to compute "
