@@ -4,7 +4,7 @@ __all__ = ("TrainView",)
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -63,7 +63,7 @@ class TrainView:
             self._console.print(f"  [yellow]note[/] {escape(oddity)}")
 
     @contextmanager
-    def searching(self, log: Path) -> Iterator[None]:
+    def searching(self, log: Path) -> Generator[None]:
         """Say where a search that a person stops can be taken up."""
         try:
             yield
