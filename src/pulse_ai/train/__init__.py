@@ -8,6 +8,9 @@ Start reading at ``fitting.py``; then ``loop.py`` (who is told what), ``program.
 ``layers.py`` with ``modules.py`` (what a network is).
 """
 
+from pulse_ai.train import xla as xla  # first, since it says which library is missing
+
+# isort: split
 from pulse_ai.train.checkpoints import Checkpoints as Checkpoints
 from pulse_ai.train.checkpoints import load_checkpoint as load_checkpoint
 from pulse_ai.train.checkpoints import save_checkpoint as save_checkpoint
@@ -15,6 +18,7 @@ from pulse_ai.train.errors import BadNetwork as BadNetwork
 from pulse_ai.train.errors import BadRows as BadRows
 from pulse_ai.train.errors import CheckpointError as CheckpointError
 from pulse_ai.train.errors import ExportError as ExportError
+from pulse_ai.train.errors import LibrariesMissing as LibrariesMissing
 from pulse_ai.train.errors import NotFinite as NotFinite
 from pulse_ai.train.errors import TrainError as TrainError
 from pulse_ai.train.evaluation import outputs_of as outputs_of

@@ -8,10 +8,19 @@
         ├── BadRows          features, targets or weights that nothing can be trained on
         ├── NotFinite        the loss, a gradient or a parameter became NaN or infinite; says where
         ├── CheckpointError  a checkpoint or weights file that is not there, damaged, or of another run
-        └── ExportError      a layer that has no ONNX form here
+        ├── ExportError      a layer that has no ONNX form here
+        └── LibrariesMissing  JAX, Flax or Optax is not installed
 """
 
-__all__ = ("BadNetwork", "BadRows", "CheckpointError", "ExportError", "NotFinite", "TrainError")
+__all__ = (
+    "BadNetwork",
+    "BadRows",
+    "CheckpointError",
+    "ExportError",
+    "LibrariesMissing",
+    "NotFinite",
+    "TrainError",
+)
 
 from typing import Any
 
@@ -58,3 +67,10 @@ class CheckpointError(TrainError):
 
 class ExportError(TrainError):
     """The network has a layer that cannot be written as ONNX here; nothing was written."""
+
+
+class LibrariesMissing(TrainError, ImportError):
+    """A library that training stands on is not installed; raised where ``pulse_ai.train`` is imported."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"training needs {name}, which is not installed: pip install 'pulse-ai[train]'")
