@@ -141,6 +141,22 @@ def test_goodput_holds_where_service_times_vary_fivefold(timeout_s: float) -> No
     assert min(goodputs) >= 0.90 * capacity
 
 
+@pytest.mark.parametrize("workers", [2, 32])
+def test_shares_between_equal_callers_make_nobody_late(workers: int) -> None:
+    """Ranks once stood as far apart as if there were one worker: with 64 of them 15 % ran out of time."""
+    traffic = Traffic(
+        requests=1000 * workers,
+        rate=312.0 * workers,
+        timeout_s=(0.5, 0.5),
+        callers=20,
+        burst=30 * workers,
+        burst_every=30 * workers,
+    )
+    settings = SchedulerSettings(queue_limit_items=60 * workers)
+    report = simulate(Scenario(workers=workers, settings=settings, traffic=traffic))
+    assert report.answers.get("deadline_exceeded", 0) <= 0.02 * report.answers["ok"]
+
+
 def test_nothing_is_refused_below_capacity_though_a_full_batch_would_not_fit_the_deadline() -> None:
     """A full batch of 16 takes up to 250 ms here, but at 20 a second none is ever full."""
     traffic = Traffic(requests=5000, rate=20.0, timeout_s=(0.25, 0.25))

@@ -147,7 +147,8 @@ class Admission:
             return 0.0
         size = self._settings.batch_size
         full_s = self.model.predict_s(items=size, cost_bytes=size * ticket.cost_bytes)
-        return self.shares.waiting(ticket.caller) * self.shares.callers * full_s / size
+        turn_s = full_s / size / max(len(self._fleet), 1)  # what one item keeps all workers busy
+        return self.shares.waiting(ticket.caller) * self.shares.callers * turn_s
 
     def _misfit(self, ticket: Ticket, now_s: float) -> RequestError | None:
         limit_bytes = self._settings.batch_limit_bytes
