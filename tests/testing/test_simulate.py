@@ -60,7 +60,7 @@ def test_all_guarantees_hold_over_a_thousand_seeds(block: int) -> None:
     pause=st.tuples(st.floats(0.0, 2.0), st.floats(0.0, 3.0)),
     drain_after=st.integers(0, 150),
 )
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=20)
 def test_all_guarantees_hold_whatever_the_day_is_like(  # noqa: PLR0917
     seed: int,
     workers: int,

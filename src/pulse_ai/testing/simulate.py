@@ -26,6 +26,9 @@ from pulse_ai.testing.script import Arrival, Fate, Script, Step, draw_arrivals, 
 
 _COUNT_EVERY = 64  # events between two counts of everything that waits and runs, in a day that is drawn
 _NOTICED_S = 1.0  # after it is overdue a hung worker must have been noticed, in seconds
+_TICK_S = (
+    1e-9  # a timer rings a little after its instant: rounding between two clocks must not make it before
+)
 _MOST_AT_ONCE = 20_000  # events in one instant; more than so many and time stands still
 _PLAIN = Fate()
 
@@ -320,7 +323,7 @@ class _Player:
         wake_at_s = self._scheduler.wake_at_s()
         if wake_at_s is not None and (self._wake_set_for_s is None or wake_at_s < self._wake_set_for_s):
             self._wake_set_for_s = wake_at_s
-            self._at(world.now_s + max(wake_at_s - world.clock_s, 0.0), "wake", wake_at_s)
+            self._at(world.now_s + max(wake_at_s - world.clock_s + _TICK_S, 0.0), "wake", wake_at_s)
 
     def _kill(self, action: KillWorker) -> None:
         self._judge.killed(action)
