@@ -193,7 +193,7 @@ def test_a_visit_measures_and_kills_a_server_of_one_process(tmp_path: Path, monk
         sentences=tuple(make_sentences(10, ENGLISH)),
         expected=(0.75, 0.75),
     )
-    sizes = Sizes(seconds=0.3, shares=(0.5, 1.0), most_rate=60.0, kill_share=0.1)
+    sizes = Sizes(seconds=1.0, shares=(0.5, 1.0), most_rate=60.0, kill_share=0.1)
     told: list[str] = []
     found = measure.visit(peer, model, sizes, number=1, deaths=True, tell=told.append)
     assert (found.failed, found.agrees) == (None, True)
