@@ -20,7 +20,8 @@ from pulse_ai.serving.statistics import Statistics
 from pulse_ai.serving.ticket import SendBatch, Settle, Ticket
 
 OnSettled = Callable[[msgspec.Raw | RequestError], None]
-"""Told what became of an item: the encoded answer, or the error."""
+"""Told what became of an item: the encoded answer, or the error. Errors are handed over as values: one that is
+raised holds its frame, which holds it, and such circles pile up until a collection stalls the whole service."""
 
 _LEAST_TIMER_S = 0.001  # the event loop's clock ticks in milliseconds
 
@@ -95,6 +96,8 @@ class Engine:
         except asyncio.CancelledError:
             self.cancel(ticket_id)
             raise
+        finally:
+            del future  # it holds the error, whose traceback holds this frame
 
     def submit(
         self,
@@ -109,16 +112,14 @@ class Engine:
 
         Args:
             value: The item as msgpack.
-            on_settled: Called once, from the event loop, with the answer or the error; must not block or raise.
+            on_settled: Called once with the answer or the error: from the event loop, or before this returns
+                where the item is refused. It must not block or raise.
             timeout_s: The caller's time limit, in seconds; None: the default one.
             priority: ``interactive`` goes before ``batch``.
             caller: Who asks, for fair shares of the queue; empty where nobody knows.
 
         Returns:
-            An id for ``cancel``.
-
-        Raises:
-            RequestError: Refused; ``on_settled`` will not be called.
+            An id for ``cancel``; 0 where the item was refused.
         """
         now_s = time.monotonic()
         self._next_id = ticket_id = self._next_id + 1
@@ -132,7 +133,8 @@ class Engine:
         )
         refusal = self._scheduler.offer(ticket, now_s=now_s)
         if refusal is not None:
-            raise refusal
+            on_settled(refusal)
+            return 0
         self._waiting[ticket_id] = on_settled
         if not self._poll_is_due:
             self.wake()
@@ -198,16 +200,9 @@ class Engine:
         """Whether a worker is ready and new requests are taken (G8)."""
         return self._scheduler.can_serve
 
-    def check_ready(self) -> None:
-        """Raise what a request would be refused with for want of a worker; return where one can serve.
-
-        Raises:
-            NotReady: No worker is ready.
-            Draining: The service is shutting down.
-        """
-        refusal = self._scheduler.shut(now_s=time.monotonic())
-        if refusal is not None:
-            raise refusal
+    def shut(self) -> RequestError | None:
+        """Return what any request is refused with now: ``NotReady`` or ``Draining``; None where one can serve."""
+        return self._scheduler.shut(now_s=time.monotonic())
 
     # The turn.
 

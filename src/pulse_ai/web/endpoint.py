@@ -54,7 +54,7 @@ class ModelEndpoint:
             InvalidInput: It has no item, or more than the queue can ever hold.
             Refused: No worker is ready, or the service is shutting down.
         """
-        self.engine.check_ready()
+        self.check_ready()
         items = self._split(body)
         outcomes = await asyncio.gather(*(self._outcome(item, head) for item in items))
         return _to_json.encode({"results": outcomes})
@@ -65,7 +65,12 @@ class ModelEndpoint:
         Raises:
             Refused: No worker is ready, or the service is shutting down.
         """
-        self.engine.check_ready()
+        shut = self.engine.shut()
+        if shut is not None:
+            try:
+                raise shut
+            finally:
+                del shut  # its traceback holds this frame
 
     async def _outcome(self, item: msgspec.Raw, head: Head) -> dict[str, Any]:
         try:

@@ -11,6 +11,7 @@ ways share the code that reads heads, checks items and writes answers, so they c
 __all__ = ("LaneCycle", "http_bytes")
 
 from collections.abc import Callable
+from typing import Self
 
 import msgspec
 
@@ -20,6 +21,7 @@ from pulse_ai.web.endpoint import ModelEndpoint
 from pulse_ai.web.heads import KnownHead
 from pulse_ai.web.problems import PROBLEMS
 
+_TITLES = {kind.status: kind.title.encode() for kind in PROBLEMS.values()}
 _OK_HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n%b"
 
 
@@ -31,8 +33,7 @@ def http_bytes(response: Response, *, close: bool) -> bytes:
         b'HTTP/1.1 200 OK'
     """
     status, body, headers = response
-    titles = {kind.status: kind.title for kind in PROBLEMS.values()}
-    lines = [b"HTTP/1.1 %d %b" % (status, titles.get(status, "OK").encode())]
+    lines = [b"HTTP/1.1 %d %b" % (status, _TITLES.get(status, b"OK"))]
     lines += [b"%b: %b" % header for header in headers if header[0] != b"connection"]
     lines += [b"content-length: %d" % len(body)] + [b"connection: close"] * close + [b"", body]
     return b"\r\n".join(lines)
@@ -66,7 +67,6 @@ class LaneCycle:
         "endpoint",
         "head",
         "keep_alive",
-        "message_event",
         "more_body",
         "response_complete",
         "response_started",
@@ -90,13 +90,17 @@ class LaneCycle:
         self.disconnected = False
         self.response_started = False
         self.response_complete = False
-        self.message_event = self
         self.head: Head | None = None
         self._client: str = scope["client"][0] if scope["client"] else ""
         self._write = write
         self._on_complete = on_complete
         self._max_body_bytes = max_body_bytes
         self._ticket_id = 0
+
+    @property
+    def message_event(self) -> Self:
+        """What uvicorn tells of each thing that comes: this itself, and not kept, for that would be a circle."""
+        return self
 
     def set(self) -> None:
         """Hear from uvicorn that something has come."""
@@ -111,20 +115,20 @@ class LaneCycle:
         self.endpoint = known.endpoint
         self.more_body = self.response_started = self.response_complete = False
         self._ticket_id = 0
-        try:
-            if not known.endpoint.engine.can_serve:
-                known.endpoint.check_ready()
+        shut = None if known.endpoint.engine.can_serve else known.endpoint.engine.shut()
+        if shut is None:
             self._hand_in(body, known.timeout_s, known.priority, known.key or self._client)
-        except RequestError as error:
-            self._finish(self._problem(error))
+        else:
+            self._turn_away(known.endpoint.turn_down(shut))
 
     def _begin(self) -> None:
         """Read the head, and hand the item in."""
         try:
             self.head = head = self._read_head()
-            self._hand_in(self.body, head.timeout_s, head.priority, head.caller)
         except RequestError as error:
-            self._finish(self._problem(error))
+            self._turn_away(error)
+        else:
+            self._hand_in(self.body, head.timeout_s, head.priority, head.caller)
 
     def _read_head(self) -> Head:
         endpoint, size_bytes = self.endpoint, len(self.body)
@@ -138,32 +142,37 @@ class LaneCycle:
         return head
 
     def _hand_in(self, body: bytes, timeout_s: float | None, priority: Priority, caller: str) -> None:
-        endpoint = self.endpoint
-        self._ticket_id = endpoint.engine.submit(
-            endpoint.read(body), self._settled, timeout_s=timeout_s, priority=priority, caller=caller
+        try:
+            item = self.endpoint.read(body)
+        except RequestError as error:
+            self._turn_away(error)
+            return
+        self._ticket_id = self.endpoint.engine.submit(
+            item, self._settled, timeout_s=timeout_s, priority=priority, caller=caller
         )
 
     def _settled(self, outcome: msgspec.Raw | RequestError) -> None:
         """Write the answer. Called by the engine."""
         if self.disconnected:
             return
+        if isinstance(outcome, RequestError):
+            self._turn_away(outcome)
+            return
         try:
-            if isinstance(outcome, RequestError):
-                raise outcome
             body = self.endpoint.write(outcome)
         except RequestError as error:
-            self._finish(self._problem(error))
+            self._turn_away(error)
             return
         if self.keep_alive:
             self._finish(_OK_HEAD % (len(body), body))
         else:
             self._finish(http_bytes(Response(200, body), close=True))
 
-    def _problem(self, error: RequestError) -> bytes:
+    def _turn_away(self, error: RequestError) -> None:
         response = problem_response(error)
         if (b"connection", b"close") in response.headers:
             self.keep_alive = False
-        return http_bytes(response, close=not self.keep_alive)
+        self._finish(http_bytes(response, close=not self.keep_alive))
 
     def _finish(self, answer: bytes) -> None:
         self._write(answer)
