@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pulse_ai.core import SchedulerSettings
-from pulse_ai.testing import Faults, Scenario, Traffic, simulate
+from pulse_ai.serving import Scheduler
+from pulse_ai.testing import Faults, Scenario, Traffic, Violation, simulate
 
 ROUGH = Scenario(
     settings=SchedulerSettings(overdue_s=0.5, queue_limit_items=50),
@@ -36,6 +37,21 @@ ROUGH = Scenario(
 def test_the_same_seed_gives_the_same_run() -> None:
     assert simulate(ROUGH) == simulate(ROUGH)
     assert simulate(ROUGH) != simulate(replace(ROUGH, seed=1))
+
+
+def test_tens_of_thousands_may_come_in_one_instant() -> None:
+    traffic = Traffic(requests=40_000, rate=1000.0, burst=30_000, burst_every=1000)
+    report = simulate(Scenario(traffic=traffic))
+    assert sum(report.answers.values()) == 40_000
+
+
+def test_a_scheduler_that_wants_to_be_woken_without_end_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    def long_ago(_: Scheduler) -> float:
+        return 0.0
+
+    monkeypatch.setattr(Scheduler, "wake_at_s", long_ago)
+    with pytest.raises(Violation, match=r"G1: .* without end"):
+        simulate(Scenario(traffic=Traffic(requests=10)))
 
 
 @pytest.mark.parametrize("block", range(4))

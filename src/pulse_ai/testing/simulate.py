@@ -29,7 +29,7 @@ _NOTICED_S = 1.0  # after it is overdue a hung worker must have been noticed, in
 _TICK_S = (
     1e-9  # a timer rings a little after its instant: rounding between two clocks must not make it before
 )
-_MOST_AT_ONCE = 20_000  # events in one instant; more than so many and time stands still
+_MOST_WAKES_AT_ONCE = 1000  # in one instant; more than so many and time stands still
 _PLAIN = Fate()
 
 
@@ -127,7 +127,7 @@ class _Player:
         self._events: list[tuple[float, int, str, Any]] = []
         self._sequence = self._played = self._arrived = 0
         self._deaths = self._sent = self._next_worker_id = 0
-        self._at_once = 0
+        self._wakes_at_once = 0
         self._all_arrived = False
         self._wake_set_for_s: float | None = None  # by the service's clock
         self._answers: Counter[str] = Counter()
@@ -143,7 +143,7 @@ class _Player:
         self._draw("step", self._steps)
         while self._events and not (self._all_arrived and not world.requests):
             at_s, _, kind, what = heappop(self._events)
-            self._pass_time(at_s)
+            self._pass_time(at_s, woken=kind == "wake")
             getattr(self, f"_{kind}")(what)
             self._poll()
             self._played += 1
@@ -163,12 +163,12 @@ class _Player:
             largest_queue_items=self._judge.largest_queue_items,
         )
 
-    def _pass_time(self, at_s: float) -> None:
+    def _pass_time(self, at_s: float, *, woken: bool) -> None:
         """Let time pass until an event is seen: later than it happens, if the service stands still."""
         world = self._world
         seen_at_s = max(at_s, world.paused_until_s)
-        self._at_once = self._at_once + 1 if seen_at_s == world.now_s else 0
-        if self._at_once > _MOST_AT_ONCE:
+        self._wakes_at_once = woken + (self._wakes_at_once if seen_at_s == world.now_s else 0)
+        if self._wakes_at_once > _MOST_WAKES_AT_ONCE:
             raise Violation("G1", f"the scheduler wants to be woken at {at_s:.6f} s without end")
         world.clock_s += seen_at_s - world.now_s
         world.now_s = seen_at_s
