@@ -230,6 +230,16 @@ def test_what_cannot_be_served_is_said_in_words(arguments: list[str], code: int,
     assert "Traceback" not in done.stderr.decode()
 
 
+@pytest.mark.parametrize("spin_us", ["0", "10000"])
+def test_awake_or_asleep_each_request_is_answered_and_the_end_is_seen(spin_us: str) -> None:
+    with on_3_and_4("Echo", "--spin-us", spin_us) as child:
+        for ref in range(20):
+            child.ask((ref, "x"))
+            assert child.answers(1) == {ref: "x"}
+        child.to_child.close()
+        assert child.end() == (0, b"")
+
+
 def test_a_program_that_the_task_starts_does_not_hold_the_wire() -> None:
     with on_3_and_4("Descriptors") as child:
         child.ask((1, None))

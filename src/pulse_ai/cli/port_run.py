@@ -24,6 +24,9 @@ EXIT_LOAD = 3
 EXIT_WIRE = 4
 """The parent sent what is no frame of the codec."""
 
+_SPIN_US = 100  # longer than most parents need for their next request, and than it takes to wake up
+_MOST_SPIN_US = 10_000
+
 _T = TypeVar("_T")
 
 _FDS = {"0,1": (0, 1), "3,4": (3, 4)}
@@ -55,6 +58,14 @@ def run(
     batch_size: Annotated[
         int, typer.Option(min=1, help="Most requests that are predicted together.")
     ] = SchedulerSettings().batch_size,
+    spin_us: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            max=_MOST_SPIN_US,
+            help="Stay awake between requests that come closer together than so many microseconds; 0: never.",
+        ),
+    ] = _SPIN_US,
 ) -> None:
     """Answer requests that a parent in another language sends over two descriptors, until it closes them.
 
@@ -70,7 +81,9 @@ def run(
         raise typer.BadParameter(f"they are not open: {error}", param_hint="--fds") from error
     connection = ForeignConnection(envelope, packet_bytes=packet)
     try:
-        serve_foreign(parse_target(target, {}).spec, connection, wire, batch_size=batch_size)
+        serve_foreign(
+            parse_target(target, {}).spec, connection, wire, batch_size=batch_size, spin_s=spin_us / 1e6
+        )
     except LoadFailed as error:
         code = _fail(f"cannot load: {error}", EXIT_LOAD)
     except WireError as error:

@@ -31,6 +31,7 @@ from pulse_ai.port.answering import BatchAnswerer, log_traceback, shorten_answer
 from pulse_ai.port.area import WorkersArea, areas_work
 from pulse_ai.port.frames import FrameReader
 from pulse_ai.port.hosting import end_process, load_task
+from pulse_ai.port.intake import Intake
 from pulse_ai.port.lending import Room, check_shared, lend, restore
 from pulse_ai.port.messages import (
     OUT_OF_MEMORY,
@@ -51,7 +52,6 @@ from pulse_ai.port.messages import (
 from pulse_ai.port.values import MSGPACK, ValueCodec, value_decoder
 from pulse_ai.port.warming import warm_up
 
-_READ_BYTES = 256 * 1024
 _FIRST_FRAME_BYTES = 1024 * 1024  # HELLO says the bound for everything after it
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
@@ -65,6 +65,7 @@ class WorkerLoop:
 
     def __init__(self, sock: socket.socket) -> None:
         self._sock = sock
+        self._intake = Intake(sock.fileno())
         self._sending = threading.Lock()  # a download thread of the task may report progress
         self._loading = True
         self._max_frame_bytes = _FIRST_FRAME_BYTES
@@ -179,7 +180,7 @@ class WorkerLoop:
     def _receive(self) -> ParentMessage | None:
         """Wait for the next message; None means that the parent closed its side."""
         while (frame := self._reader.next_frame()) is None:
-            chunk = self._sock.recv(_READ_BYTES)
+            chunk = self._intake.read()
             if not chunk:
                 self._reader.feed_eof()
                 return None

@@ -25,13 +25,13 @@ from pulse_ai.port.answering import BatchAnswerer
 from pulse_ai.port.envelopes import Envelope, ForeignRequest
 from pulse_ai.port.frames import FrameReader, frame_header
 from pulse_ai.port.hosting import load_task
+from pulse_ai.port.intake import Intake
 from pulse_ai.port.messages import OK, Item
 from pulse_ai.port.values import decode_value
 
 PACKET_BYTES = (1, 2, 4)
 """How many bytes the length of a frame may have."""
 
-_READ_BYTES = 256 * 1024
 _CLOSED = getattr(select, "POLLRDHUP", 0)  # pipes tell of their end unasked, sockets on Linux when asked
 _MOST_REF_BYTES = 1024
 _TEXT_HEADER_BYTES = 4  # of a text's length, at most, where the empty text had fewer
@@ -66,7 +66,7 @@ class ForeignConnection:
         self._max_ref_bytes = min(_MOST_REF_BYTES, self.max_frame_bytes // 2)
         self._reader = FrameReader(max_frame_bytes=self.max_frame_bytes, header_bytes=packet_bytes)
 
-    def feed(self, chunk: bytes) -> None:
+    def feed(self, chunk: bytes | memoryview) -> None:
         """Take the next bytes of the stream."""
         self._reader.feed(chunk)
 
@@ -146,7 +146,12 @@ def take_wire(reading: int, writing: int) -> ForeignWire:
 
 
 def serve_foreign(
-    spec: TaskSpec, connection: ForeignConnection, wire: ForeignWire, *, batch_size: int
+    spec: TaskSpec,
+    connection: ForeignConnection,
+    wire: ForeignWire,
+    *,
+    batch_size: int,
+    spin_s: float = 0.0,
 ) -> None:
     """Load a task and answer a foreign parent until it closes its side.
 
@@ -155,6 +160,7 @@ def serve_foreign(
         connection: What is spoken.
         wire: From ``take_wire``.
         batch_size: Most requests that are predicted together.
+        spin_s: How long, in seconds, to stay awake for the next request while they come closer together than this.
 
     Raises:
         TargetError: The codec needs an extra that is not installed.
@@ -166,7 +172,8 @@ def serve_foreign(
     threading.Thread(target=_end_with, args=(wire.reading,), daemon=True).start()
     answerer = BatchAnswerer(load_task(spec, _report_nowhere), connection.values)
     with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # the parent is gone
-        while batch := _read_batch(connection, wire.reading, batch_size):
+        intake = Intake(wire.reading, spin_s=spin_s)
+        while batch := _read_batch(connection, intake, batch_size):
             _write(wire.writing, _answer(connection, answerer, batch))
 
 
@@ -182,7 +189,7 @@ def _report_nowhere(fraction: float | None, text: str) -> None:
     del fraction, text
 
 
-def _read_batch(connection: ForeignConnection, reading: int, batch_size: int) -> list[ForeignRequest]:
+def _read_batch(connection: ForeignConnection, intake: Intake, batch_size: int) -> list[ForeignRequest]:
     """Wait for a request, and take what has come besides; nothing where the input has ended."""
     batch: list[ForeignRequest] = []
     while len(batch) < batch_size:
@@ -190,9 +197,9 @@ def _read_batch(connection: ForeignConnection, reading: int, batch_size: int) ->
         if request is not None:
             batch.append(request)
             continue
-        if batch and not select.select((reading,), (), (), 0)[0]:
+        if batch and not intake.has_more():
             break
-        chunk = os.read(reading, _READ_BYTES)
+        chunk = intake.read()
         if not chunk:
             break
         connection.feed(chunk)

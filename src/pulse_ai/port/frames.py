@@ -50,7 +50,7 @@ class FrameReader:
         """Set the bound that holds from the next frame on: HELLO brings the one for all that follow it."""
         self._max_frame_bytes = max_frame_bytes
 
-    def feed(self, chunk: bytes | bytearray) -> None:
+    def feed(self, chunk: bytes | bytearray | memoryview) -> None:
         """Take the next bytes of the stream. At most one frame over the bound of a frame is ever held."""
         if self._start == len(self._buffer) or self._start > _COMPACT_BYTES:
             del self._buffer[: self._start]
