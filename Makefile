@@ -39,9 +39,9 @@ check: $(VENV)/.dev  ## Format, lint, types, import rules, house rules
 test parity: export PULSE_CACHE_DIR := $(CURDIR)/$(VENV)/cache
 
 test: $(VENV)/.dev  ## Every test: unit, property, process, docs
-	$(BIN)/pytest -q -n 2
+	$(BIN)/pytest -q -n 2 --dist worksteal
 	$(BIN)/pytest -q -p no:randomly --doctest-modules src/pulse_ai
-	$(BIN)/pytest -q -p no:randomly docs README.md CONTRIBUTING.md
+	$(BIN)/pytest -q -p no:randomly --timeout 120 docs README.md CONTRIBUTING.md
 
 # transformers and torch are only here to be compared with; they live in a venv of their own.
 .venvs/parity/.done: pyproject.toml constraints.txt

@@ -18,6 +18,8 @@ from sybil import Document, Example, Region, Sybil
 from sybil.evaluators.python import PythonEvaluator
 from sybil.parsers.markdown import PythonCodeBlockParser, SkipParser
 
+pytest_plugins = ("tests.running",)
+
 _FILE_NAME = re.compile(r"# (\w+\.py)\n")
 
 

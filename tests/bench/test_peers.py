@@ -171,7 +171,6 @@ _SERVER = """
 
 @pytest.mark.process
 @pytest.mark.slow
-@pytest.mark.timeout(60)
 def test_a_visit_measures_and_kills_a_server_of_one_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(measure, "_BACK_S", 0.3)
     monkeypatch.setattr(measure, "_BOTH_S", 0.1)

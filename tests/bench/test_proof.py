@@ -219,7 +219,6 @@ def test_the_random_model_is_made_once_and_kept(tmp_path: Path, monkeypatch: pyt
 
 
 @pytest.mark.process
-@pytest.mark.timeout(60)
 async def test_a_service_that_cannot_load_is_told_with_what_it_said(tmp_path: Path):
     (tmp_path / "tasks.py").write_text(_TASKS)
     with pytest.raises(ServiceFailed, match="no weights"):
@@ -229,7 +228,6 @@ async def test_a_service_that_cannot_load_is_told_with_what_it_said(tmp_path: Pa
 
 @pytest.mark.process
 @pytest.mark.slow
-@pytest.mark.timeout(90)
 def test_a_proof_of_a_tiny_task_is_carried_out_and_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     (tmp_path / "tasks.py").write_text(_TASKS)
     monkeypatch.chdir(tmp_path)
@@ -254,7 +252,6 @@ def test_a_proof_of_a_tiny_task_is_carried_out_and_written(tmp_path: Path, monke
 
 @pytest.mark.process
 @pytest.mark.slow
-@pytest.mark.timeout(90)
 @pytest.mark.skipif(_CHROMIUM is None, reason="chromium is missing")
 async def test_a_browser_shows_the_charts_and_has_nothing_to_complain_of(tmp_path: Path):
     page = tmp_path / "proof.html"

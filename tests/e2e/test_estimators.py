@@ -74,7 +74,6 @@ async def test_rows_are_answered_with_their_refs_and_bad_ones_are_told_why(folde
         assert body["properties"]["features"]["maxItems"] == 2
 
 
-@pytest.mark.timeout(90)  # three starts of a worker with scikit-learn
 async def test_a_worker_killed_in_the_middle_of_a_request_is_replaced_and_the_answer_is_right(
     folder: Path,
 ) -> None:
@@ -110,7 +109,6 @@ async def _keep_open(gate: Path) -> None:
         await asyncio.sleep(0)
 
 
-@pytest.mark.timeout(90)
 async def test_a_request_has_one_second_unless_it_says_otherwise_and_the_service_goes_on(
     folder: Path,
 ) -> None:

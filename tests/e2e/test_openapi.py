@@ -44,7 +44,6 @@ _RUNS = {
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(90)
 @pytest.mark.parametrize("how", _RUNS)
 @pytest.mark.skipif(not _SCHEMATHESIS.exists(), reason="schemathesis is not installed")
 async def test_the_service_does_what_its_description_says(project: Path, how: str) -> None:

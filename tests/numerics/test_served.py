@@ -68,7 +68,6 @@ def test_it_serves_inline_like_any_task(saved: Path) -> None:
 
 
 @pytest.mark.process
-@pytest.mark.timeout(90)
 async def test_it_serves_behind_the_batching_service(saved: Path) -> None:
     serving = Serving(FunctionTask(str(saved)), batch_size=4, deadline_s=20.0)
     async with serving.open() as running:
