@@ -124,8 +124,14 @@ def _drive(
     """Carry out a load, and kill workers meanwhile; ``kills_at_s`` may be none."""
 
     async def both() -> load.LoadReport:
-        async with _killing(server, kills_at_s):
-            return await load.run_load(plan, target, requests)
+        began_at_s = asyncio.get_running_loop().create_future()
+
+        def watch(progress: load.Progress) -> None:
+            if not began_at_s.done():
+                began_at_s.set_result(time.monotonic() - progress.elapsed_s)
+
+        async with _killing(server, kills_at_s, began_at_s):
+            return await load.run_load(plan, target, requests, watch=watch)
 
     target = load.parse_target(server.url)
     headers = {"X-Request-Timeout-Ms": f"{limit_s * 1e3:g}"}
@@ -136,15 +142,19 @@ def _drive(
 
 
 @contextlib.asynccontextmanager
-async def _killing(server: Running, kills_at_s: Sequence[float]) -> AsyncGenerator[None]:
+async def _killing(
+    server: Running, kills_at_s: Sequence[float], began_at_s: asyncio.Future[float]
+) -> AsyncGenerator[None]:
+    """Kill workers at instants that count from when the load began, and not from when it was asked for."""
+
     async def kill() -> None:
+        began_s = await began_at_s
         for at_s in kills_at_s:
             await asyncio.sleep(max(0.0, began_s + at_s - time.monotonic()))
             pids = await asyncio.to_thread(server.workers)
             with contextlib.suppress(ProcessLookupError, IndexError):
                 os.kill(pids[0], signal.SIGKILL)
 
-    began_s = time.monotonic()
     task = asyncio.create_task(kill())
     try:
         yield
