@@ -9,30 +9,57 @@ from pulse_ai.frame.graph import GraphWriter
 from pulse_ai.frame.operations import Bank
 from pulse_ai.frame.table import Program, Spread
 
+_BLOCK_ROWS = 4096
 
-def assemble(bank: Bank, codes: NDArray[np.int64], program: Program, features: NDArray[np.float32]) -> None:
-    """Write the features into zeros of shape (rows, width); a number beyond 32 bits becomes infinite."""
-    column = 0
+
+def assemble(bank: Bank, codes: NDArray[np.int64], program: Program, features: NDArray[np.float32]) -> bool:
+    """Write the features into contiguous zeros of shape (rows, width); say whether all are finite.
+
+    A number beyond 32 bits becomes infinite. A spread code is 1 in one place, so only numbers are looked at. The
+    columns of few rows are written before the next rows are, while their place in the matrix is in the cache.
+    """
+    finite = True
     with np.errstate(over="ignore"):
-        for group in program.features:
-            if isinstance(group, Spread):
-                _spread(features[:, column : column + len(group.labels)], bank, codes, group)
-                column += len(group.labels)
-            else:
-                features[:, column] = bank[group]
-                column += 1
+        for first in range(0, len(features), _BLOCK_ROWS):
+            rows = slice(first, first + _BLOCK_ROWS)
+            finite &= _assemble_block(bank, codes, program, features, rows)
+    return finite
 
 
-def _spread(out: NDArray[np.float32], bank: Bank, codes: NDArray[np.int64], group: Spread) -> None:
-    if group.slot is not None:
-        places = codes[:, group.slot]
-        known = np.flatnonzero((places >= 0) & (places < len(group.labels)))
-        out[known, places[known]] = 1.0
-    elif group.number is not None:
-        numbers = bank[group.number]
-        known = np.flatnonzero(~np.isnan(numbers))
-        out[known, numbers[known].astype(np.int64)] = 1.0
-        out[np.isnan(numbers)] = np.nan  # a bin of nothing: said where the features are checked
+def _assemble_block(
+    bank: Bank, codes: NDArray[np.int64], program: Program, features: NDArray[np.float32], rows: slice
+) -> bool:
+    block = features[rows]
+    cells = block.reshape(-1)  # a view, because the matrix is contiguous
+    begins = np.arange(0, block.size, program.width)
+    finite, column = True, 0
+    for group in program.features:
+        if not isinstance(group, Spread):
+            numbers = bank[group][rows].astype(np.float32)
+            finite &= bool(np.isfinite(numbers).all())
+            block[:, column] = numbers
+            column += 1
+            continue
+        if group.slot is not None:
+            places = codes[rows, group.slot]
+        else:
+            numbers = bank[group.number or 0][rows]
+            null = np.isnan(numbers)
+            finite &= not null.any()
+            block[null, column : column + len(group.labels)] = np.nan  # a bin of nothing: said by the caller
+            places = np.where(null, -1.0, numbers).astype(np.int64)
+        _spread(cells, begins + column, places, len(group.labels))
+        column += len(group.labels)
+    return finite
+
+
+def _spread(
+    cells: NDArray[np.float32], begins: NDArray[np.int64], places: NDArray[np.int64], labels: int
+) -> None:
+    """Write a 1 at each row's place, counted from where the row's labels begin; nothing outside of them."""
+    known = (places >= 0) & (places < labels)
+    found = begins + places
+    cells[found if known.all() else found[known]] = 1.0
 
 
 def emit_features(graph: GraphWriter, program: Program) -> None:

@@ -198,8 +198,8 @@ class FittedRecipe:
         """
         encoded = self.encode(rows)
         features = np.zeros((len(rows), self.width), np.float32)
-        assemble(run_operations(encoded, self._program.operations), encoded.codes, self._program, features)
-        if not np.isfinite(features).all():
+        bank = run_operations(encoded, self._program.operations)
+        if not assemble(bank, encoded.codes, self._program, features):
             row, place = np.argwhere(~np.isfinite(features))[0]
             raise InvalidInput(f"row {row}: feature {self.names[place]!r} is null or too large a number")
         return features
@@ -248,8 +248,8 @@ class FittedRecipe:
         """Write the features of a batch whose first row is the frame's row ``first``."""
         program = self._program
         encoded = encode_frame(batch, self._by_name, program.numbers, program.codes)
-        assemble(run_operations(encoded, program.operations), encoded.codes, program, features)
-        self._check_finite(features, first)
+        if not assemble(run_operations(encoded, program.operations), encoded.codes, program, features):
+            raise self._not_finite(features, first)
 
     def _check_kinds(self, frame: "pl.DataFrame | pl.LazyFrame") -> None:
         schema = frame.collect_schema()
@@ -264,11 +264,9 @@ class FittedRecipe:
                     "declare its type where the file is read"
                 )
 
-    def _check_finite(self, features: NDArray[np.float32], first: int) -> None:
-        if np.isfinite(features).all():
-            return
+    def _not_finite(self, features: NDArray[np.float32], first: int) -> RecipeError:
         row, place = np.argwhere(~np.isfinite(features))[0]
         what = "is null" if np.isnan(features[row, place]) else "is too large for a 32-bit number"
-        raise RecipeError(
+        return RecipeError(
             f"row {first + row}: feature {self.names[place]!r} {what}; impute the column, or leave the row out"
         )

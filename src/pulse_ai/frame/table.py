@@ -209,6 +209,11 @@ class Program:
         self.names = tuple(names)
 
     @property
+    def width(self) -> int:
+        """How many features there are."""
+        return len(self.names)
+
+    @property
     def used(self) -> frozenset[str]:
         """Names of the columns that a row needs."""
         return frozenset(source.column for source in (*self.numbers, *self.codes))
