@@ -60,13 +60,13 @@ class CsvTable:
 
         def misfits(plans: Mapping[str, Plan]) -> dict[str, int]:
             """Turn the columns into values, keep them, and count what did not fit."""
-            values.update(text.select(self._expressions(plans)).to_dict())
+            values.update(self._values(text, plans))
             more = {name: values[name].null_count() - text[name].null_count() for name in plans}
             return self._misses(text.lazy(), plans, more)
 
         plans = self._settle(text.lazy(), self._plans(text.head(_SAMPLE_ROWS), types), misfits)
         late = {name: plan for name, plan in plans.items() if plan.kind == "text"}
-        values.update(text.select(self._expressions(late)).to_dict())
+        values.update(self._values(text, late))
         return pl.DataFrame([values[name] for name in plans])
 
     def scan(self, types: Mapping[str, str]) -> "pl.LazyFrame":
@@ -209,6 +209,10 @@ class CsvTable:
         found = text.select(name).with_row_index("row").filter(misfit).head(1)
         row, value = self._collect(found).row(0)
         return value[:_MOST_SHOWN], line_of_row(self.path, self.layout, row)
+
+    def _values(self, text: "pl.DataFrame", plans: Mapping[str, Plan]) -> "dict[str, pl.Series]":
+        """Turn columns of text into values; lazily, because Polars computes shared parts only once then."""
+        return text.lazy().select(self._expressions(plans)).collect().to_dict()
 
     def _expressions(self, plans: Mapping[str, Plan]) -> list["pl.Expr"]:
         import polars as pl
