@@ -11,6 +11,7 @@ the same numbers.
 __all__ = ("main", "make_csv", "measure")
 
 import argparse
+import importlib
 import json
 import os
 import platform
@@ -109,6 +110,8 @@ def measure(path: Path, way: str) -> dict[str, Any]:
 
 def _measure(path: Path, way: str, recipe: Any) -> dict[str, Any]:
     from pulse_ai.frame import read_csv, scan_csv
+
+    importlib.import_module("polars")  # before the clock starts, as pandas is for its ways
 
     began_s, began_cpu_s = time.perf_counter(), time.process_time()
     rows = total = 0
