@@ -9,10 +9,11 @@ __all__ = ("Candidate", "fit_population")
 import os
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache, partial
+from itertools import chain
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -21,13 +22,16 @@ from pulse_ai.train.errors import BadNetwork
 from pulse_ai.train.fitting import Settings, Trained, plan_of, weighted
 from pulse_ai.train.history import History
 from pulse_ai.train.loop import Loop
-from pulse_ai.train.network import Network
+from pulse_ai.train.network import Network, variable_shapes
 from pulse_ai.train.place import Resume
 from pulse_ai.train.program import SPAN, Plan, finished, steps_of, steps_until
 from pulse_ai.train.rows import Loaded, Rows, on_device
 from pulse_ai.train.run import CALL_S, outcome_of
 from pulse_ai.train.state import State
 from pulse_ai.train.xla import jax, jnp
+
+_CACHE_BYTES = 750_000  # what a core's own cache holds besides a batch's activations
+_COPIES = 7  # a step reads and writes the parameters, two moments of the gradient, and the gradient
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,9 +57,10 @@ def fit_population(
 ) -> list[Trained]:
     """Train a network once for each candidate, all as one program.
 
-    On a CPU there is a thread for each core, with as many candidates each.
+    On a CPU there is a thread for each core; it trains groups of candidates, as many as its cache holds, one
+    group after another.
 
-    Memory holds a copy of the training rows for each candidate.
+    Memory holds rows that all share once, else for each candidate; and each that trains has its epoch's order.
 
     Args:
         network: What is trained.
@@ -88,25 +93,37 @@ def fit_population(
     plan = plan_of(network, settings, rows=max(map(len, learnt)), has_validation=validation is not None)
     learnt = [weighted(rows, settings, plan.objective) for rows in learnt]
 
-    def begin(group: list[int]) -> _Group:
-        rows = _stacked(learnt, group, plan), _stacked(checked, group, plan) if checked else None
-        return _Group(plan, _beginning(plan, [candidates[number] for number in group], settings), rows)
+    tables = _table_of(learnt, plan), _table_of(checked, plan)
+    groups = _groups(count, plan)
 
-    groups = _groups(count)
-    crowds = _all_trained([begin(group) for group in groups], settings.epochs)
+    def begun() -> Iterator[_Group]:
+        for group in groups:
+            start = _beginning(plan, [candidates[number] for number in group], settings)
+            yield _Group(plan, start, (tables[0](group), tables[1](group)))
+
+    crowds = _all_trained(begun(), settings.epochs)
     places = [(crowd, place) for crowd in crowds for place in range(len(groups[0]))]
     return [_trained(plan, *place) for place in places[:count]]
 
 
-def _groups(count: int) -> list[list[int]]:
-    """Return which candidates train in which thread: groups of one size, filled up with the last candidate.
+def _groups(count: int, plan: Plan) -> list[list[int]]:
+    """Return which candidates train together: groups of one size, filled up with the last candidate.
 
-    XLA multiplies small matrices on one core, so there is a thread for each; an accelerator gets them all.
+    XLA multiplies small matrices on one core, so there is a thread for each, and a group is as large as its
+    core's cache; an accelerator gets them all.
     """
-    threads = min(count, _cores()) if jax.default_backend() == "cpu" else 1
-    size = -(-count // threads)
+    size = count
+    if _on_cpu():
+        leaves = jax.tree.leaves(variable_shapes(plan.network)["params"])
+        most = max(1, _CACHE_BYTES // (_COPIES * 4 * sum(leaf.size for leaf in leaves)))
+        threads = min(count, _cores())
+        size = -(-count // (threads * -(-count // (threads * most))))
     numbers = [min(number, count - 1) for number in range(size * -(-count // size))]
     return [numbers[first : first + size] for first in range(0, len(numbers), size)]
+
+
+def _on_cpu() -> bool:
+    return jax.default_backend() == "cpu"
 
 
 def _cores() -> int:
@@ -160,13 +177,21 @@ def _together(*leaves: Any) -> Any:
     return np.stack(leaves)
 
 
-def _stacked(sets: list[Rows], group: list[int], plan: Plan) -> Loaded:
-    """Return a group's rows with a leading axis: of size 1 where all candidates share them."""
-    longest = max(map(len, sets))
-    own = [sets[number] for number in group] if len(sets) > 1 else sets
-    return Loaded(
-        *(jnp.stack(parts) for parts in zip(*(_filled(one, longest, plan) for one in own), strict=True))
-    )
+def _table_of(sets: list[Rows], plan: Plan) -> Callable[[list[int]], Any]:
+    """Return the function from a group to its rows, with a leading axis; None where there are none.
+
+    Rows that all candidates share are put there once, and the axis is of size 1.
+    """
+    longest = max(map(len, sets), default=0)
+
+    def stacked(own: list[Rows]) -> Loaded:
+        parts = zip(*(_filled(one, longest, plan) for one in own), strict=True)
+        return Loaded(*(jnp.stack(part) for part in parts))
+
+    if len(sets) > 1:
+        return lambda group: stacked([sets[number] for number in group])
+    shared = stacked(sets) if sets else None
+    return lambda group: shared
 
 
 def _filled(rows: Rows, longest: int, plan: Plan) -> Loaded:
@@ -179,7 +204,7 @@ def _filled(rows: Rows, longest: int, plan: Plan) -> Loaded:
 
 
 class _Group(NamedTuple):
-    """Candidates that train in one thread: where they begin, and their rows."""
+    """Candidates that train together: where they begin, and their rows."""
 
     plan: Plan
     start: tuple[State, tuple[Any, ...]]
@@ -197,16 +222,15 @@ class _Group(NamedTuple):
         return _Crowd(*self.start, yes, yes, np.zeros(count, np.int32), None)
 
 
-def _all_trained(groups: list[_Group], epochs: int) -> list[_Crowd]:
-    groups[0].program(groups[0].beginning(), groups[0].rows, np.int32(0))  # compiles, once for all
+def _all_trained(groups: Iterator[_Group], epochs: int) -> list[_Crowd]:
+    """Return all groups at their end, as NumPy arrays; the first trains while the others are put together."""
+    first = next(groups)
+    first.program(first.beginning(), first.rows, np.int32(0))  # compiles, once for all
     ended = threading.Event()
-
-    def train(group: _Group) -> _Crowd:
-        return _group_trained(group, epochs, ended)
-
-    with ThreadPoolExecutor(len(groups), thread_name_prefix="pulse-population") as pool:
+    with ThreadPoolExecutor(_cores(), thread_name_prefix="pulse-population") as pool:
         try:
-            return list(pool.map(train, groups))
+            running = [pool.submit(_group_trained, group, epochs, ended) for group in chain((first,), groups)]
+            return [one.result() for one in running]
         finally:
             ended.set()  # after Ctrl-C, the threads end with the call that they are in
 
@@ -220,7 +244,7 @@ def _group_trained(group: _Group, epochs: int, ended: threading.Event) -> _Crowd
         done = int(crowd.state.epoch) - before
         epoch_s = (time.perf_counter() - began_s) / max(done, 1)
         tables.append(np.asarray(crowd.figures)[:done])
-    return crowd._replace(figures=np.concatenate(tables))
+    return jax.device_get(crowd._replace(figures=np.concatenate(tables)))
 
 
 @cache
@@ -253,7 +277,8 @@ def _program(plan: Plan, *, shared: tuple[bool | None, bool | None]) -> Any:
 
         return jax.lax.while_loop(more, go_on, crowd._replace(figures=table))
 
-    return jax.jit(program)
+    # Each thread of ours has a core. XLA's own would only take turns with them.
+    return jax.jit(program, compiler_options={"xla_cpu_multi_thread_eigen": False} if _on_cpu() else None)
 
 
 def _epoch(
@@ -288,10 +313,9 @@ def _trained(plan: Plan, crowd: _Crowd, number: int) -> Trained:
     ]
 
     def own(leaf: Any) -> Any:
-        return leaf[number]
+        return np.array(leaf[number])
 
-    alone = crowd.state._replace(epoch=(), step=()), crowd.memories
-    state, memories = jax.device_get(jax.tree.map(own, alone))
+    state, memories = jax.tree.map(own, (crowd.state._replace(epoch=(), step=()), crowd.memories))
     state = state._replace(epoch=np.int32(epochs), step=np.int32(0))
     why = "not_finite" if not crowd.finite[number] else "epochs" if crowd.active[number] else "rule"
     outcome = outcome_of(plan.network, Resume(state, memories, History(tuple(rows))), why)
