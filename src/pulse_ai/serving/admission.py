@@ -24,6 +24,7 @@ from pulse_ai.port import Timing
 from pulse_ai.serving.cost_model import CostModel
 from pulse_ai.serving.fleet import Fleet, Run
 from pulse_ai.serving.forming import FormingBatch
+from pulse_ai.serving.overtaking import Overtaking
 from pulse_ai.serving.quarantine import Quarantine
 from pulse_ai.serving.queue import WaitingQueue
 from pulse_ai.serving.safety_net import SafetyNet
@@ -38,7 +39,7 @@ _GOLDEN = 0.618033988749895  # its multiples modulo 1 spread evenly: jitter with
 
 
 class Admission:
-    """Decides who may wait. It reads the scheduler's parts and changes none of them but ``shares``.
+    """Decides who may wait. It reads the scheduler's parts and changes none of them.
 
     Args:
         settings: The bounds.
@@ -57,6 +58,7 @@ class Admission:
         self.model = CostModel()
         self.net = SafetyNet()
         self.shares = Shares()
+        self.overtaking = Overtaking()
         self.quarantine = Quarantine()
 
     def refusal(self, ticket: Ticket, *, now_s: float) -> RequestError | None:
@@ -78,6 +80,20 @@ class Admission:
             own_s = self.model.predict_s(items=size, cost_bytes=size * item_bytes)
             wait_s, shared_by = mean_s + ahead // size * own_s / workers, workers
         return wait_s + own_s + self.model.margin_for_s(own_s, after_s=wait_s / shared_by)
+
+    def joined(self, ticket: Ticket) -> None:
+        """Note a ticket that is about to join the queue."""
+        if not ticket.caller:
+            return
+        if self.shares.callers > 1:
+            self.overtaking.joined(ticket.id, waiting=len(self._queue), most=self._most_ahead(ticket))
+        self.shares.joined(ticket.caller)
+
+    def left(self, ticket: Ticket) -> None:
+        """Note a ticket that waits no more."""
+        if ticket.caller:
+            self.overtaking.left(ticket.id)
+            self.shares.left(ticket.caller)
 
     def is_crowded(self, batch: FormingBatch, *, now_s: float) -> bool:
         """Say whether the newest of what waits is likely to be late if this batch and all of it are served."""
@@ -167,7 +183,8 @@ class Admission:
             return self._overloaded(waiting, settings.queue_limit_items, "items", now_s)
         if queue.size_bytes + ticket.cost_bytes > settings.queue_limit_bytes:
             return self._overloaded(queue.size_bytes, settings.queue_limit_bytes, "bytes", now_s)
-        if waiting and self.shares.callers > 1 and ticket.caller:
+        keeps_busy = settings.batch_size * len(self._fleet) // 2  # up to there nobody gains by a refusal
+        if waiting >= keeps_busy and self.shares.callers > 1 and ticket.caller:
             own, limit = self.shares.waiting(ticket.caller), self.shares.limit(settings.queue_limit_items)
             if own >= limit:
                 return self._overloaded(own, limit, "items of this caller", now_s)
@@ -209,7 +226,11 @@ class Admission:
         waiting = len(self._queue)
         if not ticket.caller or self.shares.callers == 1:
             return waiting
-        return min(waiting, (self.shares.waiting(ticket.caller) + 1) * self.shares.callers)
+        return self.overtaking.ahead(waiting=waiting, most=self._most_ahead(ticket))
+
+    def _most_ahead(self, ticket: Ticket) -> int:
+        """Return how many items rank before this one if every caller has as much waiting as its own has."""
+        return (self.shares.waiting(ticket.caller) + 1) * self.shares.callers
 
     def _item_bytes(self, ticket: Ticket) -> int:
         """Return the mean size of what waits; the ticket's own where nothing does."""

@@ -90,9 +90,9 @@ class Scheduler:
             return refusal
         self.counters.admitted += 1
         self._live[ticket.id] = ticket
-        self._queue.push(ticket, behind_s=self._admission.behind_s(ticket))
-        if ticket.caller:
-            self._admission.shares.joined(ticket.caller)
+        behind_s = self._admission.behind_s(ticket)
+        self._admission.joined(ticket)
+        self._queue.push(ticket, behind_s=behind_s)
         self._deadlines.push(ticket)
         return None
 
@@ -271,6 +271,7 @@ class Scheduler:
         self._next_batch_id += 1
         run = self._admission.new_run(tickets, now_s=now_s)
         for ticket in tickets:
+            self._admission.overtaking.served(ticket.id)
             self._leave_queue(ticket)
             ticket.state = TicketState.RUNNING
             waited_s = now_s - ticket.offered_at_s
@@ -284,6 +285,7 @@ class Scheduler:
     def _expire(self, ticket: Ticket, now_s: float, *, where: str = "") -> None:
         where = where or ("with a worker" if ticket.state is TicketState.RUNNING else "in the queue")
         self._admission.net.expired()
+        self._admission.overtaking.late(ticket.id)
         self._settle(ticket, DeadlineExceeded(waited_s=now_s - ticket.offered_at_s, where=where))
 
     def _settle(self, ticket: Ticket, outcome: msgspec.Raw | RequestError) -> None:
@@ -303,5 +305,5 @@ class Scheduler:
         """Take a ticket out of the queue and its caller's share, if it waits there for the first time."""
         if ticket.state is TicketState.WAITING:
             self._queue.discard(ticket)
-            if ticket.caller and not ticket.deaths:
-                self._admission.shares.left(ticket.caller)
+            if not ticket.deaths:
+                self._admission.left(ticket)
