@@ -241,3 +241,15 @@ def test_the_safety_net_tightens_when_admitted_requests_run_late_and_relaxes_aga
         net.look(now_s=number * 0.2)
     assert net.factor == 1.0
     assert not net.newest_first
+
+
+def test_one_batch_far_from_all_others_does_not_spread_the_predictions_of_those() -> None:
+    """A text of a megabyte, cut to its first page, once had lists of short ones refused for dozens of batches."""
+    chance, model = random.Random(0), CostModel()
+    for _ in range(20):
+        items = chance.choice([1, 4, 16])
+        took_s = (0.002 + 16e-6 * 40 * items) * (1.0 + 0.1 * chance.random())
+        model.batch_done(items=items, cost_bytes=40 * items, took_s=took_s)
+    before_s = model.margin_for_s(0.013, after_s=0.1)
+    model.batch_done(items=1, cost_bytes=1_000_000, took_s=0.06)
+    assert model.margin_for_s(0.013, after_s=0.1) < 1.5 * before_s

@@ -10,7 +10,9 @@ it and down by a little when not, so that it settles where the wanted share of e
 Monro, 1951). Errors are taken relative to the square root of the predicted time, as if the variance were in
 proportion to it. So one number serves small batches and large ones, and a sum too: batches one after another
 that take ``t`` together stray by ``spread * sqrt(t)``, since independent errors add up in squares. Four batches
-need twice the margin of one, not four times. Only the error of the mean itself adds up as it is.
+need twice the margin of one, not four times. Only the error of the mean itself adds up as it is. A batch far
+from all that were seen shows what was not known, not how much the known ones stray: its error is taken relative to
+the uncertainty that the filter itself gave it.
 """
 
 __all__ = ("CostModel",)
@@ -27,6 +29,7 @@ _QUANTILE_STEP = 0.2  # of the mean absolute error, for each batch
 _MEAN_ERROR = (
     0.05  # variance of the estimated mean, relative to the noise; its error is the same in each batch
 )
+_STRANGE = 10.0  # variance of a prediction, relative to the noise; that of batches as usual is 1 to 3
 _BATCHES_TO_TRUST = 4
 _BYTES = 1.0 / 1024  # bytes are counted in KiB
 _LEAST_KIB_SQ = 1e-6  # a batch of a single byte
@@ -120,10 +123,10 @@ class CostModel:
         base_s, item_s, kib_s = self._weights
         predicted_s = base_s + item_s * items + kib_s * kib
         error_s = took_s - predicted_s
-        if self.batches >= _BATCHES_TO_TRUST:
-            self._move_spread(error_s, max(predicted_s, _LEAST_S))
         self._move_sizes(items, kib)
-        self._move_weights(items, kib, error_s)
+        strange = self._move_weights(items, kib, error_s) / _STRANGE
+        if self.batches >= _BATCHES_TO_TRUST:
+            self._move_spread(error_s / math.sqrt(max(strange, 1.0)), max(predicted_s, _LEAST_S))
         self.batches += 1
 
     def _move_sizes(self, items: int, kib: float) -> None:
@@ -137,8 +140,11 @@ class CostModel:
             largest = _LARGEST_VARIANCE
             self._covariance = (largest, 0.0, 0.0, largest / items_sq, 0.0, largest / kib_sq)
 
-    def _move_weights(self, items: int, kib: float, error_s: float) -> None:
-        """One step of the filter. Written out, for it runs with every batch: a loop takes six times as long."""
+    def _move_weights(self, items: int, kib: float, error_s: float) -> float:
+        """Take one step of the filter, and return how uncertain the prediction was, relative to the noise.
+
+        Written out, for it runs with every batch: a loop takes six times as long.
+        """
         base_s, item_s, kib_s = self._weights
         p00, p01, p02, p11, p12, p22 = self._covariance  # the upper triangle; it is symmetric
         items_sq, kib_sq = self._sizes_sq
@@ -157,6 +163,7 @@ class CostModel:
         if min(weights) < 0.0:
             _make_positive(weights, self._covariance)
         self._weights = (weights[0], weights[1], weights[2])
+        return scale
 
     def _move_spread(self, error_s: float, predicted_s: float) -> None:
         error = error_s / math.sqrt(predicted_s)
