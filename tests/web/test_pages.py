@@ -1,6 +1,7 @@
 """What is read with GET: health, readiness, metrics, the description, the page; and what is nowhere."""
 
 import re
+from typing import Any
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
@@ -154,10 +155,26 @@ def test_definitions_of_two_models_do_not_meet() -> None:
     def manifest(kind: str) -> Manifest:
         return Manifest("m", input_schema={"$ref": "#/$defs/Item", "$defs": {"Item": {"type": kind}}})
 
-    schemas = openapi_document({"a": manifest("string"), "b": manifest("integer")})["components"]["schemas"]
+    schemas = openapi_document({"a": manifest("string"), "b": manifest("number")})["components"]["schemas"]
     assert schemas["a.input.Item"] == {"type": "string"}
-    assert schemas["b.input.Item"] == {"type": "integer"}
+    assert schemas["b.input.Item"] == {"type": "number"}
 
 
 def test_every_problem_has_a_status_of_its_kind() -> None:
     assert all(400 <= kind.status < 600 and kind.title for kind in PROBLEMS.values())
+
+
+def test_an_integer_is_said_to_have_64_bits_unless_it_says_less() -> None:
+    item: dict[str, Any] = {
+        "type": "object",
+        "properties": {
+            "count": {"type": "integer"},
+            "age": {"anyOf": [{"type": "integer", "exclusiveMinimum": 0, "maximum": 150}, {"type": "null"}]},
+            "type": {"type": "string", "examples": [{"type": "integer"}]},
+        },
+    }
+    document = openapi_document({"a": Manifest("a", input_schema=item)})
+    body = document["paths"]["/api/a"]["post"]["requestBody"]["content"]["application/json"]["schema"]
+    assert body["properties"]["count"] == {"type": "integer", "minimum": -(2**63), "maximum": 2**64 - 1}
+    assert body["properties"]["age"]["anyOf"][0] == item["properties"]["age"]["anyOf"][0]
+    assert body["properties"]["type"] == item["properties"]["type"]

@@ -3,7 +3,7 @@
 __all__ = ("openapi_document",)
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 
@@ -35,6 +35,9 @@ _KEY = {
     "description": "Tells callers apart for fair shares of the queue; it is no authentication.",
     "schema": {"type": "string"},
 }
+
+_INTEGER_BOUNDS = {"minimum": -(2**63), "maximum": 2**64 - 1}
+_VALUES = frozenset({"const", "default", "enum", "examples"})  # what stands there is no schema
 
 _PROBLEM = {
     "type": "object",
@@ -79,9 +82,24 @@ def _lift(schema: Mapping[str, Any], name: str, side: str, schemas: dict[str, An
     prefix = f"{name}.{side}."
     text = msgspec.json.encode(schema).decode().replace('"#/$defs/', f'"#/components/schemas/{prefix}')
     lifted: dict[str, Any] = msgspec.json.decode(text)
+    _bound_integers(lifted)
     for definition, body in lifted.pop("$defs", {}).items():
         schemas[prefix + definition] = body
     return lifted
+
+
+def _bound_integers(schema: Any) -> None:
+    """Say of each integer in a schema that it has 64 bits at most, for no more travel; its own bounds stay."""
+    if isinstance(schema, list):
+        for part in cast("list[Any]", schema):
+            _bound_integers(part)
+    elif isinstance(schema, dict):
+        parts = cast("dict[str, Any]", schema)
+        for name in parts.keys() - _VALUES:
+            _bound_integers(parts[name])
+        if parts.get("type") == "integer":
+            said = {name.removeprefix("exclusive").lower() for name in parts}
+            parts.update({name: bound for name, bound in _INTEGER_BOUNDS.items() if name not in said})
 
 
 def _operation(name: str, manifest: Manifest, item: Any, answer: Any) -> dict[str, Any]:
