@@ -1,6 +1,7 @@
 """``pulse bench`` as a program: exit codes, files, and Ctrl-C."""
 
 import asyncio
+import os
 import signal
 import sys
 from collections.abc import Awaitable, Callable
@@ -13,6 +14,7 @@ from typer.testing import CliRunner
 
 from pulse_ai.bench.load import LoadReport
 from pulse_ai.cli.bench import app
+from pulse_ai.cli.report_options import require_writable
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
 SUITE = """
@@ -151,6 +153,63 @@ async def test_a_second_ctrl_c_does_not_wait_for_answers(server: Server, tmp_pat
 )
 def test_what_cannot_be_carried_out_is_a_usage_error(arguments: list[str]):
     assert CliRunner().invoke(app, ["load", *arguments]).exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("command", "option"),
+    [
+        (["load", "http://127.0.0.1:1/"], "--json"),
+        (["load", "http://127.0.0.1:1/"], "--html"),
+        (["proof"], "--json"),
+        (["proof"], "--html"),
+        (["matmul"], "--json"),
+        (["matmul"], "--html"),
+        (["simulate"], "--json"),
+        (["run", "must_not_run.py:suite"], "--json"),
+        (["run", "must_not_run.py:suite"], "--html"),
+        (["run", "must_not_run.py:suite"], "--markdown"),
+    ],
+)
+def test_a_report_that_cannot_be_written_is_refused_before_anything_is_measured(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: list[str], option: str
+):
+    (tmp_path / "must_not_run.py").write_text("raise SystemExit('it was measured')")
+    monkeypatch.chdir(tmp_path)
+    found = CliRunner().invoke(app, [*command, option, "nowhere/report"])
+    assert found.exit_code == 2
+    assert found.stderr == f"pulse: {option}: there is no folder 'nowhere' to write 'nowhere/report' in\n"
+    assert found.stdout == ""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--sizes", "abc"], "--sizes 'abc' is not a list of sizes"),
+        (["--sizes", "0"], "sizes must be from 1"),
+        (["--only", "nope"], "no backend is called 'nope'"),
+        (["--add", "speed.py"], "JSON is malformed"),
+        (["--add", "missing.json"], "No such file"),
+    ],
+)
+def test_a_matrix_product_that_cannot_be_measured_is_one_line_and_2(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], says: str
+):
+    (tmp_path / "speed.py").write_text(SUITE)
+    monkeypatch.chdir(tmp_path)
+    found = CliRunner().invoke(app, ["matmul", *arguments])
+    assert found.exit_code == 2
+    (line,) = found.stderr.splitlines()
+    assert says in line
+
+
+def test_a_folder_or_what_others_own_is_no_file_for_a_report(tmp_path: Path):
+    with pytest.raises(OSError, match="is a folder"):
+        require_writable(tmp_path, option="--json")
+    if os.geteuid() != 0:
+        with pytest.raises(OSError, match="must not be written"):
+            require_writable(Path("/proc/report"), option="--json")
+    require_writable(tmp_path / "new.json", option="--json")
+    assert not any(tmp_path.iterdir())
 
 
 def test_a_suite_is_run_saved_and_compared(tmp_path: Path):

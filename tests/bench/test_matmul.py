@@ -95,6 +95,30 @@ def test_slow_figures_can_be_taken_from_an_earlier_report_of_the_same_machine(re
         report.with_figures_of(other)
 
 
+@pytest.mark.parametrize(
+    ("sizes", "only", "says"),
+    [
+        ((0,), None, "sizes must be from 1 to 32768, got 0"),
+        ((8, -5), None, "got 8, -5"),
+        ((32_769,), None, "got 32769"),
+        ((), None, "got none"),
+        ((8,), "nope", "no backend is called 'nope'; here are pure Python, NumPy"),
+        ((1024,), "pure Python", "give --full"),
+    ],
+)
+def test_what_would_measure_nothing_is_refused(sizes: tuple[int, ...], only: str | None, says: str) -> None:
+    with pytest.raises(ValueError, match=says):
+        run_matmul(sizes, only=only, rounds=1)
+
+
+def test_a_report_of_elsewhere_is_refused_before_anything_is_measured(report: MatmulReport) -> None:
+    told: list[str] = []
+    other = msgspec.structs.replace(report, versions={"numpy": "0"})
+    with pytest.raises(ValueError, match="another machine or other versions"):
+        run_matmul((8,), rounds=1, earlier=other, tell=told.append)
+    assert told == []
+
+
 def test_a_figure_is_by_the_median() -> None:
     figure = Figure(work="matmul", backend="NumPy", size=1, flop=10**9, samples_s=(1.0, 2.0, 9.0))
     assert (figure.median_s, figure.gflops, figure.best_gflops) == (2.0, 0.5, 1.0)

@@ -27,6 +27,7 @@ from pulse_ai.bench.matmul_report import Figure, MatmulReport, Peak
 from pulse_ai.bench.matmul_work import Backend, Matrix, backends, chain, chain_by_hand, has_gpu, product
 
 SIZES = (256, 512, 1024, 2048)
+_MOST_SIZE = 32_768  # 4 GiB a matrix
 _PEAK_SIZES = (1024, 1536, 2048, 3072)
 _SLOW_UP_TO = 512  # pure Python takes about half a second at 256, and eight times as long at each doubling
 _ROUNDS = 15
@@ -42,19 +43,23 @@ def run_matmul(
     full: bool = False,
     rounds: int = _ROUNDS,
     only: str | None = None,
+    earlier: MatmulReport | None = None,
     tell: Told | None = None,
 ) -> MatmulReport:
     """Measure the matrix product and the fused chain on every backend of this machine.
 
     Args:
-        sizes: Sizes of the square float32 matrices.
+        sizes: Sizes of the square float32 matrices; each from 1 to 32,768.
         full: Whether pure Python is run at every size too, which takes minutes at 2048.
         rounds: How often each fast backend is timed.
         only: The one backend to run; None runs all.
+        earlier: Its figures are taken where none was measured now.
         tell: Told what is being measured, in a few words.
 
     Raises:
-        ValueError: A backend's answer differs from NumPy's: the figures would compare different work.
+        ValueError: A size is out of range, there is nothing to run, or the earlier report was taken under other
+            conditions; then nothing was measured. Or a backend's answer differs from NumPy's: the figures would
+            compare different work.
 
     Example:
         >>> report = run_matmul((16,), rounds=1)
@@ -62,7 +67,10 @@ def run_matmul(
         ('pure Python', 16)
     """
     told = tell or _nobody
-    found = [backend for backend in backends() if only in (None, backend.name)]
+    machine, versions = this_machine(), _versions()
+    if earlier is not None:
+        earlier.require_taken_on(machine, versions)
+    found = _chosen(sizes, only, full=full)
     fast = [backend for backend in found if not backend.is_slow]
     figures: list[Figure] = []
     for size in sizes:
@@ -77,13 +85,29 @@ def run_matmul(
     extra = [
         figure for size in searched for figure in _product_figures(fast, size, rounds=max(1, rounds // 3))
     ]
-    return MatmulReport(
-        machine=this_machine(),
-        versions=_versions(),
+    report = MatmulReport(
+        machine=machine,
+        versions=versions,
         gpu="measured as XLA GPU" if has_gpu() else "no GPU on this machine",
         peaks=_peaks([*figures, *extra]),
         figures=tuple(figures),
     )
+    return report if earlier is None else report.with_figures_of(earlier)
+
+
+def _chosen(sizes: Sequence[int], only: str | None, *, full: bool) -> list[Backend]:
+    """Return the backends to run, or refuse what would measure nothing."""
+    if not sizes or not all(1 <= size <= _MOST_SIZE for size in sizes):
+        raise ValueError(f"sizes must be from 1 to {_MOST_SIZE}, got {', '.join(map(str, sizes)) or 'none'}")
+    there = backends()
+    found = [backend for backend in there if only in (None, backend.name)]
+    if not found:
+        raise ValueError(f"no backend is called {only!r}; here are {', '.join(b.name for b in there)}")
+    if all(b.is_slow for b in found) and not full and min(sizes) > _SLOW_UP_TO:
+        raise ValueError(
+            f"{only} would take minutes above size {_SLOW_UP_TO}; give --full to run it all the same"
+        )
+    return found
 
 
 def _product_figures(among: Sequence[Backend], size: int, *, rounds: int) -> list[Figure]:
@@ -199,15 +223,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--add", type=Path, help="take figures that were not measured now from this JSON file"
     )
     given = parser.parse_args(arguments)
+    earlier = msgspec.json.decode(given.add.read_bytes(), type=MatmulReport) if given.add else None
     report = run_matmul(
         tuple(given.sizes),
         full=given.full,
         rounds=given.rounds,
         only=given.only,
+        earlier=earlier,
         tell=lambda text: _say(sys.stderr, text),
     )
-    if given.add:
-        report = report.with_figures_of(msgspec.json.decode(given.add.read_bytes(), type=MatmulReport))
     if given.json:
         given.json.write_text(matmul_json(report), encoding="utf-8")
     if given.html:

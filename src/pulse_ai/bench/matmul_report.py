@@ -88,14 +88,22 @@ class MatmulReport(msgspec.Struct, frozen=True, kw_only=True):
         peak = self.peaks.get("gpu" if figure.backend.endswith("GPU") else "cpu")
         return 0.0 if peak is None else figure.gflops / peak.gflops
 
+    def require_taken_on(self, machine: Machine, versions: dict[str, str]) -> None:
+        """Refuse to compare figures that were taken under other conditions.
+
+        Raises:
+            ValueError: The report is of another machine or other versions.
+        """
+        if (self.machine, self.versions) != (machine, versions):
+            raise ValueError("the earlier report is of another machine or other versions; measure again")
+
     def with_figures_of(self, earlier: "MatmulReport") -> "MatmulReport":
         """Return the report with those figures of an earlier one that were not measured in this one.
 
         Raises:
             ValueError: The earlier one is of another machine or other versions.
         """
-        if (earlier.machine, earlier.versions) != (self.machine, self.versions):
-            raise ValueError("the earlier report is of another machine or other versions; measure again")
+        earlier.require_taken_on(self.machine, self.versions)
         mine = {(figure.work, figure.backend, figure.size) for figure in self.figures}
         added = [f for f in earlier.figures if (f.work, f.backend, f.size) not in mine]
         figures = sorted([*self.figures, *added], key=lambda f: (f.work != "matmul", f.size, f.gflops))

@@ -16,6 +16,7 @@ from pulse_ai.cli.bench_proof import proof
 from pulse_ai.cli.bench_simulate import simulate_command
 from pulse_ai.cli.bench_suite import compare, run
 from pulse_ai.cli.bench_view import LoadView, draw_load
+from pulse_ai.cli.report_options import HtmlFile, JsonFile
 
 _LOAD_HELP = """Send requests at a set rate and report what came back.
 
@@ -60,8 +61,8 @@ def load_command(  # noqa: PLR0913 - each is an option of the command line
     within: option.Within = None,
     slo: option.Slo = None,
     lag_bound: option.LagBound = 5.0,
-    json_file: option.JsonFile = None,
-    html_file: option.HtmlFile = None,
+    json_file: JsonFile = None,
+    html_file: HtmlFile = None,
 ) -> None:
     """See ``_LOAD_HELP``."""
     with usage_errors():
@@ -83,7 +84,8 @@ def load_command(  # noqa: PLR0913 - each is an option of the command line
     with LoadView(Console(stderr=True)) as view:
         report = load.run_load_sync(plan, target, requests, rules=rules, watch=view.show)
     draw_load(Console(), report)
-    _write(report, json_file, html_file)
+    with usage_errors():
+        _write(report, json_file, html_file)
     raise typer.Exit(0 if report.passed else 1)
 
 

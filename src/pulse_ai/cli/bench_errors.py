@@ -1,17 +1,21 @@
-"""What is wrong with the arguments of ``pulse bench``, as a sentence and exit code 2."""
+"""What ``pulse bench`` cannot carry out, as one line and exit code 2."""
 
 __all__ = ("usage_errors",)
 
 from collections.abc import Generator
 from contextlib import contextmanager
 
+import msgspec
 import typer
+
+from pulse_ai.cli.last_words import EXIT_USAGE, fail
+from pulse_ai.core import PulseError
 
 
 @contextmanager
 def usage_errors() -> Generator[None]:
-    """Turn a value that cannot be used, or a file that cannot be read, into a usage error."""
+    """End the command where a value cannot be used, a file cannot be read or written, or memory is too small."""
     try:
         yield
-    except (ValueError, OSError) as error:
-        raise typer.BadParameter(str(error)) from error
+    except (ValueError, OSError, MemoryError, msgspec.MsgspecError, PulseError) as error:
+        raise typer.Exit(fail(str(error) or type(error).__name__, EXIT_USAGE)) from error

@@ -6,8 +6,6 @@ __all__ = (
     "Connections",
     "Duration",
     "Header",
-    "HtmlFile",
-    "JsonFile",
     "LagBound",
     "Method",
     "Poisson",
@@ -42,5 +40,3 @@ Timeout = Annotated[float, Option(help="Seconds after its planned instant when a
 Within = Annotated[float | None, Option(help="Milliseconds of a good answer; else the limit in --slo.")]
 Slo = Annotated[str | None, Option(help="Objectives, such as 'p99<250ms,errors<0.1%'.")]
 LagBound = Annotated[float, Option(help="Milliseconds of send lag at p99 that the generator may have.")]
-JsonFile = Annotated[Path | None, Option("--json", help="Write the report here as JSON.")]
-HtmlFile = Annotated[Path | None, Option("--html", help="Write the report here as a page with charts.")]

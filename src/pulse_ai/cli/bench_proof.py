@@ -19,6 +19,7 @@ from pulse_ai.bench import proof as proofs
 from pulse_ai.cli import proof_options as option
 from pulse_ai.cli.bench_errors import usage_errors
 from pulse_ai.cli.bench_view import draw_proof
+from pulse_ai.cli.report_options import ReportHtml, ReportJson
 from pulse_ai.cli.targets import parse_target
 from pulse_ai.core import cache_dir
 
@@ -47,8 +48,8 @@ def proof(  # noqa: PLR0913 - an option is an argument
     kills: option.Kills = 3,
     body: option.Body = None,
     bodies: option.Bodies = None,
-    json_file: option.JsonFile = Path("pulse-proof.json"),
-    html_file: option.HtmlFile = Path("pulse-proof.html"),
+    json_file: ReportJson = Path("pulse-proof.json"),
+    html_file: ReportHtml = Path("pulse-proof.html"),
 ) -> None:
     """Show what batching, back-pressure and supervision are worth for a model, on this machine.
 
@@ -76,8 +77,9 @@ def proof(  # noqa: PLR0913 - an option is an argument
         )
     report = _carry_out(plan, served.title)
     draw_proof(Console(), report)
-    json_file.write_bytes(msgspec.json.format(msgspec.json.encode(report), indent=1))
-    html_file.write_text(proofs.to_html(report), "utf-8")
+    with usage_errors():
+        json_file.write_bytes(msgspec.json.format(msgspec.json.encode(report), indent=1))
+        html_file.write_text(proofs.to_html(report), "utf-8")
     typer.echo(f"wrote {html_file} and {json_file}")
     raise typer.Exit(0 if report.passed else 1)
 

@@ -17,6 +17,7 @@ from pulse_ai.bench.machine import Machine, this_machine
 from pulse_ai.bench.text import columns, duration, per_second
 from pulse_ai.cli import simulate_options as option
 from pulse_ai.cli.bench_errors import usage_errors
+from pulse_ai.cli.report_options import JsonFile
 from pulse_ai.core import SchedulerSettings
 from pulse_ai.testing import Faults, Scenario, SimulationReport, Traffic, Violation, shrink, simulate
 
@@ -82,7 +83,7 @@ def simulate_command(  # noqa: PLR0913 - an option is an argument
     jump_every: option.JumpEvery = 0.0,
     seed: option.Seed = 0,
     seeds: option.Seeds = 1,
-    json_file: option.JsonFile = None,
+    json_file: JsonFile = None,
 ) -> None:
     """Play simulated traffic and faults against the scheduler, and check every guarantee at each event.
 
@@ -123,7 +124,8 @@ def simulate_command(  # noqa: PLR0913 - an option is an argument
     typer.echo(_text(found))
     Console().print(f"[green]yes[/] all guarantees held over {found.events:,} events", highlight=False)
     if json_file is not None:
-        json_file.write_bytes(msgspec.json.format(msgspec.json.encode(found), indent=1))
+        with usage_errors():
+            json_file.write_bytes(msgspec.json.format(msgspec.json.encode(found), indent=1))
 
 
 def _show_small(scenario: Scenario) -> None:

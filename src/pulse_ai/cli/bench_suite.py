@@ -14,11 +14,10 @@ from rich.console import Console
 from pulse_ai.bench import suite as suites
 from pulse_ai.bench.changes import Changes, Saved, compare_reports, read_saved
 from pulse_ai.cli.bench_errors import usage_errors
-from pulse_ai.cli.bench_options import HtmlFile, JsonFile
 from pulse_ai.cli.bench_view import draw_changes, draw_runs, draw_suite
+from pulse_ai.cli.report_options import HtmlFile, JsonFile, MarkdownFile
 
 Target = Annotated[str, typer.Argument(help="Where the Suite is: module:name or file.py:name.")]
-Markdown = Annotated[Path | None, typer.Option("--markdown", help="Write the report here as Markdown.")]
 Earlier = Annotated[Path, typer.Argument(help="The run to compare with, saved by --json.")]
 Later = Annotated[Path, typer.Argument(help="The run that is judged.")]
 Gate = Annotated[str | None, typer.Option(help="Fail where worse by more than this: 5%.")]
@@ -28,20 +27,20 @@ def run(
     target: Target,
     *,
     json_file: JsonFile = None,
-    markdown_file: Markdown = None,
+    markdown_file: MarkdownFile = None,
     html_file: HtmlFile = None,
 ) -> None:
     """Run a suite of microbenchmarks and compare its jobs."""
     with usage_errors():
-        suite = _find(target)
-    report = suite.run()
+        report = _find(target).run()
     draw_suite(Console(), report)
-    if json_file is not None:
-        suites.save_report(report, json_file)
-    if markdown_file is not None:
-        markdown_file.write_text(suites.to_markdown(report), "utf-8")
-    if html_file is not None:
-        html_file.write_text(suites.to_html(report), "utf-8")
+    with usage_errors():
+        if json_file is not None:
+            suites.save_report(report, json_file)
+        if markdown_file is not None:
+            markdown_file.write_text(suites.to_markdown(report), "utf-8")
+        if html_file is not None:
+            html_file.write_text(suites.to_html(report), "utf-8")
 
 
 def compare(earlier: Earlier, later: Later, *, gate: Gate = None) -> None:

@@ -5,8 +5,6 @@ __all__ = (
     "Bodies",
     "Body",
     "DeadlineMs",
-    "HtmlFile",
-    "JsonFile",
     "Kills",
     "Model",
     "MostRate",
@@ -44,5 +42,3 @@ MostRate = Annotated[float, Option(min=1, help="The highest rate that the genera
 Kills = Annotated[int, Option(min=1, help="How many workers are killed under load.")]
 Body = Annotated[str | None, Option(help="The JSON body of every request; else a text as {'q': ...}.")]
 Bodies = Annotated[Path | None, Option(help="A file with one JSON body a line, sent in turn.")]
-JsonFile = Annotated[Path, Option("--json", help="Write the report here as JSON.")]
-HtmlFile = Annotated[Path, Option("--html", help="Write the report here as a page with charts.")]

@@ -12,7 +12,6 @@ __all__ = (
     "Hangs",
     "ItemMs",
     "Jitter",
-    "JsonFile",
     "JumpEvery",
     "KillEvery",
     "PauseEvery",
@@ -25,7 +24,6 @@ __all__ = (
     "Workers",
 )
 
-from pathlib import Path
 from typing import Annotated
 
 from typer import Option
@@ -53,4 +51,3 @@ PauseEvery = Annotated[float, Option(min=0, help="Seconds between pauses of the 
 JumpEvery = Annotated[float, Option(min=0, help="Seconds between jumps of its clock by 60 s; 0: none.")]
 Seed = Annotated[int, Option(help="The same seed gives the same run, event by event.")]
 Seeds = Annotated[int, Option(min=1, help="So many days are played, each from the next seed.")]
-JsonFile = Annotated[Path | None, Option("--json", help="Write what it came to here as JSON.")]
