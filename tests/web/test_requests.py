@@ -239,3 +239,31 @@ async def test_a_cancellation_from_elsewhere_is_not_swallowed(service: Service) 
         await exchange.task
     assert type(caught.value).__name__ == "CancelledError"
     service.gate.answer()
+
+
+_COUNTED = {
+    "type": "object",
+    "properties": {"count": {"type": "integer"}, "share": {"type": "number"}},
+    "required": ["count"],
+}
+
+
+@pytest.mark.parametrize(
+    ("body", "taken"),
+    [
+        (b'{"count": 3.0, "share": 2.0}', {"count": 3, "share": 2.0}),
+        (b'{"count": 1e3}', {"count": 1000}),
+        (b'{"count": 3, "share": 2.5}', {"count": 3, "share": 2.5}),
+    ],
+)
+async def test_a_whole_number_may_be_written_with_a_point(
+    make_service: Make, body: bytes, taken: dict[str, float]
+) -> None:
+    answered = await make_service(schema=_COUNTED).echo(body)
+    assert (answered.status, answered.value) == (200, taken)
+
+
+@pytest.mark.parametrize("number", [b"3.5", b"1e300", b'"3"', b"null"])
+async def test_what_is_no_whole_number_is_invalid_input(make_service: Make, number: bytes) -> None:
+    answered = await make_service(schema=_COUNTED).ask(body=b'{"count": %b}' % number)
+    assert (answered.status, answered.code) == (422, "invalid_input")

@@ -5,7 +5,7 @@ __all__ = ("ModelEndpoint",)
 import asyncio
 from collections import Counter
 from collections.abc import Awaitable
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 
@@ -17,6 +17,8 @@ from pulse_ai.web.problems import PROBLEMS, BadJson, problem_value
 
 _to_json = msgspec.json.Encoder(enc_hook=to_plain)
 _skim = msgspec.json.Decoder(msgspec.Raw)
+_skim_all = msgspec.json.Decoder()
+_EXACT = 2.0**53  # from here on a float does not tell whole numbers apart
 _split_list = msgspec.json.Decoder(list[msgspec.Raw])
 
 
@@ -108,11 +110,22 @@ class ModelEndpoint:
         try:
             return encode_value(self._decoder.decode(body))
         except msgspec.ValidationError as error:
+            whole = self._with_whole_numbers(body)
+            if whole is not None:
+                return whole
             raise self._misfit(body, str(error)) from error
         except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
             raise self.turn_down(BadJson(f"the body is not JSON: {error}")) from error
         except TypeError as error:  # a number that no wire format holds
             raise self.turn_down(InvalidInput(str(error))) from error
+
+    def _with_whole_numbers(self, body: bytes | msgspec.Raw) -> bytes | None:
+        """Read an item that writes a whole number as ``3.0``, which JSON Schema takes for an integer."""
+        try:
+            item = _whole_numbers(_skim_all.decode(body))
+            return encode_value(msgspec.convert(item, self._decoder.type))
+        except (msgspec.DecodeError, RecursionError, UnicodeDecodeError, TypeError):
+            return None
 
     def _misfit(self, body: bytes | msgspec.Raw, why: str) -> RequestError:
         """Tell JSON of another type from what only begins like it: a decoder stops at the first wrong byte."""
@@ -138,3 +151,14 @@ class ModelEndpoint:
         """Count a request that ends before it is offered, and return its error."""
         self.turned_down[error.code] += 1
         return error
+
+
+def _whole_numbers(item: Any) -> Any:
+    """Return an item with an integer for each number that is whole; a type that wants floats takes those too."""
+    if isinstance(item, float):
+        return int(item) if item.is_integer() and abs(item) < _EXACT else item
+    if isinstance(item, list):
+        return [_whole_numbers(part) for part in cast("list[Any]", item)]
+    if isinstance(item, dict):
+        return {name: _whole_numbers(part) for name, part in cast("dict[str, Any]", item).items()}
+    return item
