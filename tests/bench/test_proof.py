@@ -17,7 +17,7 @@ from pulse_ai.bench.proof.report import Side, Trace
 from pulse_ai.bench.proof.service import read_gauges
 from pulse_ai.bench.proof.text import notes
 from pulse_ai.cli import bench_proof
-from pulse_ai.cli.main import app
+from pulse_ai.cli.commands import app
 from pulse_ai.hub import synthetic
 
 _TASKS = """

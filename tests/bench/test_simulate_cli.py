@@ -9,14 +9,14 @@ import pytest
 from typer.testing import CliRunner
 
 from pulse_ai.cli import bench_simulate
-from pulse_ai.cli.main import app
+from pulse_ai.cli.commands import app
 from pulse_ai.serving.fleet import Fleet
 from pulse_ai.testing import Scenario, Violation
 
 
 def test_pulse_starts_without_what_only_bench_needs():
     code = (
-        "import sys, pulse_ai.cli.main; print([m for m in ('numpy', 'pulse_ai.bench') if m in sys.modules])"
+        "import sys, pulse_ai.cli.commands; print([m for m in ('numpy', 'pulse_ai.bench') if m in sys.modules])"
     )
     said = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
     assert said.strip() == "[]"

@@ -1,7 +1,9 @@
 """What a command line is told before anything is started."""
 
+import subprocess
 import sys
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
@@ -115,3 +117,47 @@ def test_the_version_is_the_package_s(
 ) -> None:
     assert run("--version", monkeypatch=monkeypatch) == 0
     assert capsys.readouterr().out.startswith("pulse 0.")
+
+
+_INTERRUPTED_IMPORT = """
+import subprocess
+import sys
+class Interrupts:
+    def find_spec(self, name, *_):
+        if name == {module!r}:
+            raise KeyboardInterrupt
+sys.meta_path.insert(0, Interrupts())
+sys.argv = ["pulse", *{arguments!r}]
+from pulse_ai.cli import main
+main()
+"""
+
+
+@pytest.mark.process
+@pytest.mark.parametrize(
+    ("module", "arguments", "says"),
+    [
+        ("typer", [], "pulse: stopped\n"),
+        ("pulse_ai.cli.commands", ["serve"], "pulse: stopped\n"),
+        ("pulse_ai.web", ["serve", "--port", "0"], ""),
+        ("pulse_ai.cli.bench", ["bench", "load", "http://127.0.0.1:1/"], "pulse: stopped\n"),
+        ("pulse_ai.frame", ["train", "t.csv", "--target", "y", "--out", "o"], ""),
+    ],
+)
+def test_ctrl_c_while_commands_are_imported_is_no_traceback_and_130(
+    module: str, arguments: list[str], says: str
+) -> None:
+    code = _INTERRUPTED_IMPORT.format(module=module, arguments=arguments)
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (130, "", says)
+
+
+def test_ctrl_c_in_a_measurement_is_one_line_and_130(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(*_: object, **__: object) -> NoReturn:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("pulse_ai.bench.matmul.run_matmul", interrupted)
+    assert run("bench", "matmul", "--sizes", "8", monkeypatch=monkeypatch) == 130
+    assert capsys.readouterr().err == "pulse: stopped\n"

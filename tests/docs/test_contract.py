@@ -13,7 +13,7 @@ import pytest
 import typer.main
 from benchmarks.native_faults import Seen
 
-from pulse_ai.cli.main import app
+from pulse_ai.cli.commands import app
 from pulse_ai.core import RequestError, SchedulerSettings, WebSettings, WorkerSettings
 from pulse_ai.serving import Scheduler
 from pulse_ai.web import METRIC_NAMES, PROBLEMS

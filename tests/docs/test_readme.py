@@ -16,7 +16,7 @@ from typing import cast
 
 import pytest
 
-from pulse_ai.cli.main import app
+from pulse_ai.cli.commands import app
 from pulse_ai.cli.targets import parse_target
 
 _BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)

@@ -2,7 +2,7 @@
 
 May import: every room. Typer and Rich live here and nowhere else.
 
-Start reading at ``main.py``, then ``serve.py``.
+Start reading at ``main.py``, then ``commands.py`` and ``serve.py``.
 """
 
 from pulse_ai.cli.main import main as main

@@ -10,6 +10,8 @@ from typing import Any
 import typer.main
 from typer.core import TyperGroup
 
+from pulse_ai.cli.last_words import EXIT_INTERRUPTED, fail
+
 
 class LazyGroup(TyperGroup):
     """Commands that are found when they are first asked for, so that ``pulse serve`` need not wait for them."""
@@ -17,6 +19,13 @@ class LazyGroup(TyperGroup):
     @abstractmethod
     def load(self) -> typer.Typer:
         """Import the module of the commands and return its app."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command that is named, and tell a Ctrl-C: Typer alone would end without a word."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt as stopped:
+            raise typer.Exit(fail("stopped", EXIT_INTERRUPTED)) from stopped
 
     @property
     def commands(self) -> MutableMapping[str, Any]:  # pyright: ignore[reportIncompatibleVariableOverride]

@@ -1,59 +1,28 @@
-"""The command line: which commands there are, and how an error of ours ends one."""
+"""The door of the command line: how an error of ours, or Ctrl-C, ends a command.
 
-__all__ = ("app", "main")
+Nothing is imported here but what is needed to say so: a Ctrl-C while the commands are still being imported must
+end as quietly as one that comes later.
+"""
+
+__all__ = ("main",)
 
 import sys
-from typing import Annotated
 
-import typer
-
-from pulse_ai import __version__
-from pulse_ai.cli.bench_group import BenchGroup
-from pulse_ai.cli.doctor import doctor
-from pulse_ai.cli.port_group import PortGroup
-from pulse_ai.cli.serve import serve
-from pulse_ai.cli.train import train
-from pulse_ai.core import PulseError
-
-app = typer.Typer(
-    name="pulse",
-    help="From a CSV or a pretrained checkpoint to an API that stays fast, bounded and alive.",
-    no_args_is_help=True,
-    rich_markup_mode="rich",
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-
-
-def _show_version(wanted: bool) -> None:  # noqa: FBT001 - Typer calls it so
-    if wanted:
-        typer.echo(f"pulse {__version__}")
-        raise typer.Exit
-
-
-@app.callback()
-def _root(
-    *,
-    version: Annotated[
-        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version.")
-    ] = False,
-) -> None:
-    del version
-
-
-app.command()(serve)
-app.command()(train)
-app.command()(doctor)
-app.add_typer(
-    typer.Typer(no_args_is_help=True), name="bench", cls=BenchGroup, help="Measure services and functions."
-)
-app.add_typer(typer.Typer(no_args_is_help=True), name="port", cls=PortGroup, help="Models behind a port.")
+from pulse_ai.cli.last_words import EXIT_INTERRUPTED, EXIT_USAGE, fail
 
 
 def main() -> None:
-    """Run the command line. An error of ours is one line on stderr and exit code 2, never a traceback."""
+    """Run the command line.
+
+    An error of ours is one line on stderr and exit code 2, Ctrl-C is one line and 130; neither is a traceback.
+    """
     try:
-        app()
-    except PulseError as error:
-        sys.stderr.write(f"pulse: {' '.join(str(error).split())}\n")
-        sys.exit(2)
+        from pulse_ai.cli.commands import app
+        from pulse_ai.core import PulseError
+
+        try:
+            app()
+        except PulseError as error:
+            sys.exit(fail(error, EXIT_USAGE))
+    except KeyboardInterrupt:
+        sys.exit(fail("stopped", EXIT_INTERRUPTED))

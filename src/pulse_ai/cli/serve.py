@@ -12,6 +12,7 @@ from typing import Any, get_args
 import typer
 
 from pulse_ai.cli import serve_options as opt
+from pulse_ai.cli.last_words import EXIT_INTERRUPTED, fail
 from pulse_ai.cli.screen import StartScreen
 from pulse_ai.cli.targets import Target, parse_target
 from pulse_ai.cli.worker_command import WorkerTarget, parse_command, parse_worker_target
@@ -31,8 +32,6 @@ EXIT_LOAD = 3
 """A task could not be built or loaded."""
 EXIT_GAVE_UP = 4
 """Workers ended too often, and ``--on-give-up`` is ``exit``."""
-EXIT_INTERRUPTED = 130
-"""A second Ctrl-C cut the drain short."""
 
 _HELD_LINES = 1000  # of the log while models load; more are shown
 
@@ -156,11 +155,11 @@ def _run(servings: list[Serving], web: WebSettings, *, machine_readable: bool, v
             run_event_loop(run_service(servings, web, sock, on_open=screen.opened, on_ready=ready))
     except LoadFailed as error:
         log.drop()
-        return _fail(f"cannot load: {error}", EXIT_LOAD)
+        return fail(f"cannot load: {error}", EXIT_LOAD)
     except PulseError as error:
-        return _fail(f"gave up: {error}", EXIT_GAVE_UP)
+        return fail(f"gave up: {error}", EXIT_GAVE_UP)
     except KeyboardInterrupt:
-        return _fail("stopped before the accepted work was done", EXIT_INTERRUPTED)
+        return fail("stopped before the accepted work was done", EXIT_INTERRUPTED)
     screen.stopped()
     return 0
 
@@ -189,8 +188,3 @@ class _Log:
     def drop(self) -> None:
         """Forget what was held back."""
         self._held.setTarget(None)
-
-
-def _fail(text: str, code: int) -> int:
-    sys.stderr.write(f"pulse: {' '.join(text.split())}\n")
-    return code
