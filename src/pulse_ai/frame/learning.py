@@ -3,7 +3,7 @@
 __all__ = ("learn",)
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -114,13 +114,14 @@ class _Passes:
         ids = {need: table.number_of(need.name, need.what) for need in found}
         used = {source.column for source in (*table.numbers, *table.codes)} | texts.keys()
         with ThreadPoolExecutor(available_cores()) as pool:
+            jobs: list[Future[None]] = []
             for batch in batches_of(self._frame, [name for name in table.columns if name in used]):
                 encoded = encode_frame(batch, table.columns, table.numbers, table.codes)
                 bank = run_operations(encoded, table.operations)
+                _finish(jobs)  # batches are learned in their order; the next one is encoded meanwhile
                 jobs = [pool.submit(_learn_number, need, bank[ids[need]], found[need]) for need in found]
                 jobs += [pool.submit(_count_texts, batch[name], counts) for name, counts in texts.items()]
-                for job in jobs:
-                    job.result()
+            _finish(jobs)
             samples = [each for each in found.values() if isinstance(each, Sample)]
             list(pool.map(Sample.quantiles, samples))
         self._texts |= texts
@@ -133,6 +134,11 @@ class _Passes:
         if entry.fill is not None and whole.nulls:
             counts.add({entry.fill: whole.nulls}, nulls=-whole.nulls)
         return counts
+
+
+def _finish(jobs: Sequence[Future[None]]) -> None:
+    for job in jobs:
+        job.result()
 
 
 def _collector(need: Need) -> Moments | Counts | Sample:
