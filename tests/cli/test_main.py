@@ -1,5 +1,6 @@
 """What a command line is told before anything is started."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -28,6 +29,8 @@ def run(*arguments: str, monkeypatch: pytest.MonkeyPatch) -> int:
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
+        ([""], "a TARGET is empty"),
+        (["a="], "a TARGET is empty"),
         (["nonsense"], "cannot tell what 'nonsense' is"),
         (["./missing"], "there is no folder './missing'"),
         (["missing.py:task"], "there is no file 'missing.py'"),
@@ -57,11 +60,19 @@ def test_a_wrong_target_is_one_clear_line_and_2(
     assert shown.out == ""
 
 
+_WHOLE_NUMBERS = (
+    *("--batch-size", "--queue-limit", "--workers", "--top-k", "--threads"),
+    *("--max-body-bytes", "--worker-memory-bytes", "--port"),
+)
+
+
 @pytest.mark.parametrize(
     ("option", "value"),
     [
         ("--batch-size", "0"),
         ("--batch-size", "many"),
+        *((option, "99999999999999999999") for option in _WHOLE_NUMBERS),
+        ("--worker-memory-bytes", "16777215"),
         ("--queue-limit", "-1"),
         ("--deadline-ms", "0"),
         ("--deadline-ms", "inf"),
@@ -119,7 +130,39 @@ def test_the_version_is_the_package_s(
     assert capsys.readouterr().out.startswith("pulse 0.")
 
 
+def test_too_little_memory_is_told_by_the_option_s_name_and_in_whole_bytes(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("serve", "tasks:Shout", "--worker-memory-bytes", "5", monkeypatch=monkeypatch) == 2
+    shown = capsys.readouterr().err
+    assert "--worker-memory-bytes" in shown
+    assert "must be at least 16777216, or 0 for no limit, got 5" in shown
+
+
+def test_an_option_that_no_model_takes_is_told(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ("serve", "tasks:Missing", "--port", "0", "--top-k", "2")
+    assert run(*arguments, monkeypatch=monkeypatch) == 3
+    told, failed = capsys.readouterr().err.splitlines()[0::2]
+    assert told == "pulse: --top-k: no model that is served here takes it"
+    assert failed.startswith("pulse: cannot load: ")
+
+
+def test_of_several_models_the_one_that_cannot_be_loaded_is_named_also_to_scripts(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ("serve", "good=sentiment", "bad=tasks:Missing", "--port", "0", "--json")
+    assert run(*arguments, monkeypatch=monkeypatch) == 3
+    shown = capsys.readouterr()
+    assert shown.err.startswith("pulse: cannot load 'bad': ")
+    events = [json.loads(line) for line in shown.out.splitlines()]
+    assert [event["event"] for event in events] == ["listening", "failed"]
+    assert events[-1]["text"].startswith("cannot load 'bad': ")
+
+
 _INTERRUPTED_IMPORT = """
+import json
 import subprocess
 import sys
 class Interrupts:

@@ -21,10 +21,8 @@ def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("text", "name", "source"),
     [
-        ("", "sentiment", "embedded"),
         ("sentiment", "sentiment", "embedded"),
         ("embedded", "sentiment", "embedded"),
-        ("mood=", "mood", "embedded"),
         ("mood=sentiment", "mood", "embedded"),
         ("hf:acme/Mood", "mood", "hf:acme/Mood"),
         ("hf:acme/mood@v1.2", "mood", "hf:acme/mood@v1.2"),
@@ -90,13 +88,18 @@ def test_a_file_of_a_fitted_model_is_named_after_the_file(text: str, name: str, 
 
 
 def test_options_for_files_do_not_reach_a_pretrained_model() -> None:
-    target = parse_target("", {"top_k": 1, "trust_types": ["a.B"], "trust_pickle": True})
+    target = parse_target("sentiment", {"top_k": 1, "trust_types": ["a.B"], "trust_pickle": True})
     assert target.spec.kwargs == {"source": "embedded", "top_k": 1}
 
 
 @pytest.mark.parametrize(
     ("text", "says"),
     [
+        ("", "a TARGET is empty"),
+        ("mood=", "a TARGET is empty"),
+        ("a b=shop:Prices", "'a b' is no name: names are 1 to 64 of letters"),
+        ("é=", "'é' is no name: names are 1 to 64 of letters"),
+        ("a/b=", "'a/b' is no name: names are 1 to 64 of letters"),
         ("hf:", "does not name a repository"),
         ("hf:owner", "does not name a repository"),
         ("hf:/name", "does not name a repository"),

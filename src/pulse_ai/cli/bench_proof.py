@@ -20,7 +20,7 @@ from pulse_ai.cli import proof_options as option
 from pulse_ai.cli.bench_errors import usage_errors
 from pulse_ai.cli.bench_view import draw_proof
 from pulse_ai.cli.report_options import ReportHtml, ReportJson
-from pulse_ai.cli.targets import parse_target
+from pulse_ai.cli.targets import EMBEDDED_NAME, parse_target
 from pulse_ai.core import cache_dir
 
 _TEXTS = (
@@ -65,7 +65,7 @@ def proof(  # noqa: PLR0913 - an option is an argument
         served = choose_model(target, model)
         plan = proofs.ProofPlan(
             target=served.target,
-            name=parse_target(served.target, {}).name,
+            name=parse_target(served.target or EMBEDDED_NAME, {}).name,
             bodies=_bodies(body, bodies) or served.bodies,
             batch_size=batch_size,
             ladder=_shares(steps),

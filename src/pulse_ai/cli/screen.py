@@ -13,6 +13,8 @@ from typing import Self
 from rich.console import Console, RenderableType
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
+from pulse_ai.cli.last_words import fail
+from pulse_ai.core import LoadFailed, PulseError
 from pulse_ai.serving import OpenServing, SlotStatus
 
 _EXAMPLE = """-d '{"q":"A joy from start to finish."}' -H 'content-type: application/json'"""
@@ -69,6 +71,25 @@ class StartScreen:
         answered = sum(s.statistics().counters.settled for s in self._servings.values())
         lost = sum(s.statistics().lost for s in self._servings.values())
         self._say("stopped", f"stopped; {answered} requests answered, {lost} lost")
+
+    def failed(self, text: str, code: int) -> int:
+        """Show why the service ends before its time, on stderr and as the last event, and return the exit code."""
+        if self._machine_readable:
+            self._say("failed", text)
+        return fail(text, code)
+
+    def model_of(self, error: PulseError) -> str:
+        """Return whose worker ended with this error, quoted after a space; nothing where there is only one model.
+
+        Where several failed in the same instant, the error can be of any of them.
+        """
+        if isinstance(error, LoadFailed):  # its slot may be starting anew by now
+            models = [name for name, one in self._servings.items() if not one.manifest and one.deaths["load"]]
+        else:
+            models = [name for name, _, slot in self.slots() if slot.text == str(error)]
+        return (
+            f" {' or '.join(map(repr, dict.fromkeys(models)))}" if models and len(self._servings) > 1 else ""
+        )
 
     def slots(self) -> list[tuple[str, int, SlotStatus]]:
         """Return every worker that is not ready yet: its model, its place, how it is."""

@@ -12,9 +12,9 @@ from typing import Any, get_args
 import typer
 
 from pulse_ai.cli import serve_options as opt
-from pulse_ai.cli.last_words import EXIT_INTERRUPTED, fail
+from pulse_ai.cli.last_words import EXIT_INTERRUPTED
 from pulse_ai.cli.screen import StartScreen
-from pulse_ai.cli.targets import Target, parse_target
+from pulse_ai.cli.targets import EMBEDDED_NAME, Target, parse_target
 from pulse_ai.cli.worker_command import WorkerTarget, parse_command, parse_worker_target
 from pulse_ai.core import (
     BatchMode,
@@ -99,12 +99,13 @@ def serve(  # noqa: PLR0913 - an option is an argument
     chosen = {name: value for name, value in hub_options.items() if value is not None}
     command = () if worker_command is None else parse_command(worker_command)
     options["command"] = command
-    found = _parse(targets or [""], command, chosen)
+    found = _parse(targets or ["" if command else EMBEDDED_NAME], command, chosen)
     try:
         web = WebSettings(host=host, port=port, max_body_bytes=max_body_bytes, grace_s=grace_s)
         servings = [Serving(to.spec, name=to.name, **options) for to in found]
     except ValueError as error:  # a number that is in no range, like nan
         raise typer.BadParameter(str(error)) from error
+    _warn_of_unused(chosen, found)
     if trust_pickle:
         sys.stderr.write("pulse: --trust-pickle: whatever code is in a pickle file runs as it is opened\n")
     raise typer.Exit(_run(servings, web, machine_readable=json, verbose=verbose))
@@ -121,9 +122,9 @@ def _parse(
     texts: Sequence[str], command: Sequence[str], hub_options: dict[str, Any]
 ) -> Sequence[Target | WorkerTarget]:
     if command and hub_options:
-        name = next(iter(hub_options)).removesuffix("_function").replace("_", "-").replace("types", "type")
+        option = _option(next(iter(hub_options)))
         raise TargetError(
-            f"--{name} is for pretrained models, and a worker of another program serves; leave it out"
+            f"{option} is for pretrained models, and a worker of another program serves; leave it out"
         )
     targets = [
         parse_worker_target(text, command) if command else parse_target(text, hub_options) for text in texts
@@ -133,6 +134,18 @@ def _parse(
     if doubled:
         raise TargetError(f"the name {doubled[0]!r} is used twice; write NAME=TARGET to name a model")
     return targets
+
+
+def _option(argument: str) -> str:
+    """Return the option that sets an argument of the hub's tasks."""
+    return "--" + argument.removesuffix("_function").replace("_", "-").replace("types", "type")
+
+
+def _warn_of_unused(chosen: dict[str, Any], found: Sequence[Target | WorkerTarget]) -> None:
+    """Say which options nothing takes that is served."""
+    taken = {argument for target in found if target.spec for argument in target.spec.kwargs}
+    for argument in chosen.keys() - taken:
+        sys.stderr.write(f"pulse: {_option(argument)}: no model that is served here takes it\n")
 
 
 def _run(servings: list[Serving], web: WebSettings, *, machine_readable: bool, verbose: bool) -> int:
@@ -155,11 +168,11 @@ def _run(servings: list[Serving], web: WebSettings, *, machine_readable: bool, v
             run_event_loop(run_service(servings, web, sock, on_open=screen.opened, on_ready=ready))
     except LoadFailed as error:
         log.drop()
-        return fail(f"cannot load: {error}", EXIT_LOAD)
+        return screen.failed(f"cannot load{screen.model_of(error)}: {error}", EXIT_LOAD)
     except PulseError as error:
-        return fail(f"gave up: {error}", EXIT_GAVE_UP)
+        return screen.failed(f"gave up{screen.model_of(error)}: {error}", EXIT_GAVE_UP)
     except KeyboardInterrupt:
-        return fail("stopped before the accepted work was done", EXIT_INTERRUPTED)
+        return screen.failed("stopped before the accepted work was done", EXIT_INTERRUPTED)
     screen.stopped()
     return 0
 

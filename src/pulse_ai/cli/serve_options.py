@@ -9,21 +9,45 @@ _FILES = "Files from scikit-learn"
 _LIMITS = "Limits"
 _WORKERS = "Workers"
 _DAY_S = 86_400
+_MOST_ITEMS = 1_000_000  # far above what fits into a queue's bytes; a sum of such numbers stays below 64 bits
+_MOST_BATCH = 65_536
+_MOST_LABELS = 1_000_000
+_MOST_PROCESSES = 1024
+_MOST_BODY_BYTES = 2**30
+_LEAST_MEMORY_BYTES = 16 * 1024 * 1024  # as WorkerSettings has it
+_MOST_MEMORY_BYTES = 2**62
+
+
+def _memory(value: int) -> int:
+    """Refuse what is neither 0 nor enough for a worker, by the option's name and in whole bytes."""
+    if 0 < value < _LEAST_MEMORY_BYTES:
+        raise typer.BadParameter(f"must be at least {_LEAST_MEMORY_BYTES}, or 0 for no limit, got {value}")
+    return value
+
 
 Targets = Annotated[
     list[str] | None,
     typer.Argument(
         metavar="[NAME=]TARGET...",
         help="Nothing: the embedded sentiment model. Or hf:owner/name\\[@revision], a folder with a "
-        "checkpoint, model.skops, model.onnx, module:Task, file.py:task.",
+        "checkpoint, a folder that pulse train wrote, a scikit-learn model in a .skops, .onnx, .joblib or .pkl "
+        "file, module:Task, file.py:task.",
         show_default=False,
     ),
 ]
 Host = Annotated[str, typer.Option(help="Address to listen on.")]
 Port = Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 takes a free one.")]
-MaxBodyBytes = Annotated[int, typer.Option(min=1, help="Longest request body.", rich_help_panel=_LIMITS)]
+MaxBodyBytes = Annotated[
+    int,
+    typer.Option(
+        min=1, max=_MOST_BODY_BYTES, help="Longest request body, in bytes.", rich_help_panel=_LIMITS
+    ),
+]
 QueueLimit = Annotated[
-    int, typer.Option(min=1, help="Most items waiting; more are refused with 429.", rich_help_panel=_LIMITS)
+    int,
+    typer.Option(
+        min=1, max=_MOST_ITEMS, help="Most items waiting; more are refused with 429.", rich_help_panel=_LIMITS
+    ),
 ]
 DeadlineMs = Annotated[
     float,
@@ -37,7 +61,7 @@ GraceS = Annotated[
         min=0, max=_DAY_S, help="After SIGTERM: time for accepted work to finish.", rich_help_panel=_LIMITS
     ),
 ]
-BatchSize = Annotated[int, typer.Option(min=1, help="Most items in one batch.")]
+BatchSize = Annotated[int, typer.Option(min=1, max=_MOST_BATCH, help="Most items in one batch.")]
 BatchMode = Annotated[
     str,
     typer.Option(
@@ -48,7 +72,9 @@ BatchMode = Annotated[
 BatchTimeoutMs = Annotated[
     float, typer.Option(min=0, max=3_600_000, help="In timer mode: longest wait for a batch to fill.")
 ]
-Workers = Annotated[int, typer.Option(min=1, help="Processes for each model.", rich_help_panel=_WORKERS)]
+Workers = Annotated[
+    int, typer.Option(min=1, max=_MOST_PROCESSES, help="Processes for each model.", rich_help_panel=_WORKERS)
+]
 WorkerCommand = Annotated[
     str | None,
     typer.Option(
@@ -84,7 +110,9 @@ WorkerMemoryBytes = Annotated[
     int,
     typer.Option(
         min=0,
-        help="Most private memory of each worker; past it an allocation fails. 0: no limit.",
+        max=_MOST_MEMORY_BYTES,
+        callback=_memory,
+        help="Most private memory of each worker; past it an allocation fails. 0: no limit; else from 16777216.",
         rich_help_panel=_WORKERS,
     ),
 ]
@@ -101,11 +129,19 @@ Scores = Annotated[
     ),
 ]
 TopK = Annotated[
-    int | None, typer.Option(min=1, help="How many labels; all unless given.", rich_help_panel=_PRETRAINED)
+    int | None,
+    typer.Option(
+        min=1, max=_MOST_LABELS, help="How many labels; all unless given.", rich_help_panel=_PRETRAINED
+    ),
 ]
 Threads = Annotated[
     int | None,
-    typer.Option(min=0, help="Of the engine; one a core unless given.", rich_help_panel=_PRETRAINED),
+    typer.Option(
+        min=0,
+        max=_MOST_PROCESSES,
+        help="Of the engine; one a core unless given.",
+        rich_help_panel=_PRETRAINED,
+    ),
 ]
 Offline = Annotated[
     bool, typer.Option("--offline", help="Only what is in the cache.", rich_help_panel=_PRETRAINED)

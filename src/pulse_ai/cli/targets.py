@@ -33,6 +33,7 @@ _TEXT_OPTIONS = frozenset(("precision", "scores_function", "top_k", "threads", "
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _DOTTED_NAME = re.compile(r"[A-Za-z_][\w.]*")
 _MODULE_TASK = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
+_NAME_RULE = "names are 1 to 64 of letters, digits, '.', '_' and '-', the first a letter or a digit"
 _HELP = (
     "a TARGET is nothing (the embedded sentiment model), hf:owner/name[@revision], a folder, a .skops or .onnx "
     "file, module:Task, or file.py:task"
@@ -50,11 +51,11 @@ def parse_target(text: str, hub_options: dict[str, Any]) -> Target:
     """Read ``[NAME=]TARGET``.
 
     Args:
-        text: What the person typed; empty means the embedded model.
+        text: What the person typed.
         hub_options: Keyword arguments of ``TextClassification`` and ``Estimator`` that the person set.
 
     Raises:
-        TargetError: It is none of the forms, or names a folder or file that is not there.
+        TargetError: It is empty or none of the forms, or names a folder or file that is not there.
 
     Example:
         >>> parse_target("prices=shop.models:Prices", {})
@@ -63,7 +64,13 @@ def parse_target(text: str, hub_options: dict[str, Any]) -> Target:
         'mood'
     """
     name, rest = split_name(text)
-    target = _read(rest, hub_options)
+    try:
+        target = _read(rest, hub_options)
+    except TargetError as error:
+        if name or "=" not in text:
+            raise
+        wrong = text.partition("=")[0]
+        raise TargetError(f"{wrong!r} is no name: {_NAME_RULE}; {error}") from error
     return Target(name or model_name(target.name), target.spec)
 
 
@@ -89,7 +96,9 @@ def model_name(text: str) -> str:
 
 
 def _read(text: str, hub_options: dict[str, Any]) -> Target:
-    if text in {"", EMBEDDED_NAME, "embedded"}:
+    if not text:
+        raise TargetError(f"a TARGET is empty; leave it out or write {EMBEDDED_NAME} for the embedded model")
+    if text in {EMBEDDED_NAME, "embedded"}:
         return Target(EMBEDDED_NAME, _hub_spec("embedded", hub_options))
     if text.startswith("hf:"):
         repository = text[3:].partition("@")[0]
