@@ -1,5 +1,6 @@
 """A suite with a clock that only the jobs move: order of calls, hooks, rounds, and what is kept."""
 
+import operator
 import threading
 from pathlib import Path
 from typing import Any
@@ -253,3 +254,25 @@ def test_a_name_does_not_break_a_markdown_table():
     suite = Suite("a|b", SHORT)
     suite.add("x|y\nz", clock.takes(0.001))
     assert "x\\|y z" in to_markdown(suite.run(clock=clock))
+
+
+@pytest.mark.parametrize("hooks", [Hooks(before_scenario=int), Hooks(before_each=int), Hooks()])
+@pytest.mark.parametrize("parallel", [1, 2])
+def test_what_a_job_or_its_hook_raises_names_the_job_and_its_input(hooks: Hooks, parallel: int):
+    settings = SuiteSettings(time_s=0.02, warmup_s=0.0, parallel=parallel)
+    suite = Suite("s", settings, inputs={"text": "x"}, hooks=hooks)
+    suite.add("number", int)
+    with pytest.raises(ValueError, match="invalid literal") as caught:
+        suite.run()
+    assert caught.value.__notes__ == ["raised by the job 'number' with the input 'text'"]
+
+
+def test_a_job_that_cannot_be_called_with_its_input_is_refused_when_it_is_added():
+    wrong: list[Any] = [lambda: 1, [1].clear, operator.eq]
+    for call in wrong:
+        with pytest.raises(ValueError, match="must take one argument: its input, which is None where"):
+            Suite("s").add("a", call)
+    suite = Suite("s", SHORT)
+    for name, call in {"len": len, "type without a signature": dict, "bound": "x".__eq__}.items():
+        suite.add(name, call, hooks=Hooks(before_each=lambda _: ()))
+    assert len(suite.run().scenarios) == 3

@@ -9,8 +9,8 @@ import msgspec
 import typer
 from rich.console import Console
 
+from pulse_ai.cli import report_options as option
 from pulse_ai.cli.bench_errors import usage_errors
-from pulse_ai.cli.report_options import HtmlFile, JsonFile
 
 Sizes = Annotated[str, typer.Option(help="Sizes of the square matrices, 1 to 32768, separated by commas.")]
 Full = Annotated[bool, typer.Option("--full", help="Run pure Python at every size too (minutes).")]
@@ -26,8 +26,8 @@ def matmul(  # noqa: PLR0913 - an option is an argument
     rounds: Rounds = 15,
     only: Only = None,
     add: Add = None,
-    json_file: JsonFile = None,
-    html_file: HtmlFile = None,
+    json_file: option.JsonFile = None,
+    html_file: option.HtmlFile = None,
 ) -> None:
     """Multiply matrices on pure Python, NumPy and XLA, and show what compiling is worth here.
 

@@ -5,6 +5,7 @@ __all__ = ("compare", "run")
 import importlib
 import importlib.util
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -16,6 +17,7 @@ from pulse_ai.bench.changes import Changes, Saved, compare_reports, read_saved
 from pulse_ai.cli.bench_errors import usage_errors
 from pulse_ai.cli.bench_view import draw_changes, draw_runs, draw_suite
 from pulse_ai.cli.report_options import HtmlFile, JsonFile, MarkdownFile
+from pulse_ai.core import PulseError
 
 Target = Annotated[str, typer.Argument(help="Where the Suite is: module:name or file.py:name.")]
 Earlier = Annotated[Path, typer.Argument(help="The run to compare with, saved by --json.")]
@@ -30,9 +32,12 @@ def run(
     markdown_file: MarkdownFile = None,
     html_file: HtmlFile = None,
 ) -> None:
-    """Run a suite of microbenchmarks and compare its jobs."""
+    """Run a suite of microbenchmarks and compare its jobs.
+
+    Exit code: 0, or 2 when the command cannot be carried out or a job raises, 130 after Ctrl-C.
+    """
     with usage_errors():
-        report = _find(target).run()
+        report = _of_user(target, _find(target).run)
     draw_suite(Console(), report)
     with usage_errors():
         if json_file is not None:
@@ -93,14 +98,23 @@ def _find(target: str) -> suites.Suite:
 def _import(origin: str) -> Any:
     if not origin.endswith(".py"):
         sys.path.insert(0, "")
-        try:
-            return importlib.import_module(origin)
-        except ModuleNotFoundError as error:
-            raise ValueError(str(error)) from error
+        return _of_user(origin, lambda: importlib.import_module(origin))
     spec = importlib.util.spec_from_file_location("pulse_bench_target", origin)
     if spec is None or spec.loader is None or not Path(origin).is_file():
         raise ValueError(f"there is no Python file at {origin!r}")
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
+    loader = spec.loader
+    _of_user(origin, lambda: loader.exec_module(module))
     return module
+
+
+def _of_user(origin: str, call: Callable[[], Any]) -> Any:
+    """Run code of the person's; what it raises is told in one line, with the notes on it."""
+    try:
+        return call()
+    except PulseError:
+        raise
+    except Exception as error:
+        said = [f"{origin}: {type(error).__name__}: {error}", *getattr(error, "__notes__", ())]
+        raise ValueError("; ".join(said)) from error

@@ -1,13 +1,14 @@
 """The shell that times: it reads the clock and calls the jobs, and decides nothing about the figures."""
 
-__all__ = ("Scenario", "measure", "trace_memory")
+__all__ = ("Scenario", "failing_by_name", "measure", "trace_memory")
 
 import gc
 import math
 import threading
 import tracemalloc
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +18,17 @@ Clock = Callable[[], float]
 
 _SHORTEST_SAMPLE_S = 20e-6  # reading the clock costs about 0.05 us: 0.3 % of this
 _MOST_CALLS = 1_000_000
+
+
+@contextmanager
+def failing_by_name(job: Job, input_name: str) -> Generator[None]:
+    """Add a note to what a job or its hooks raise: which job it was, and with which input."""
+    try:
+        yield
+    except Exception as error:
+        where = f" with the input {input_name!r}" if input_name else ""
+        error.add_note(f"raised by the job {job.name!r}{where}")
+        raise
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,12 +80,16 @@ def measure(
     Returns:
         For each scenario the calls in one sample, and by round the seconds of one call in each sample.
     """
-    blocks = [_warm_up(scenario, settings, clock) for scenario in scenarios]
+    blocks: list[int] = []
+    for scenario in scenarios:
+        with failing_by_name(scenario.job, scenario.input_name):
+            blocks.append(_warm_up(scenario, settings, clock))
     results: list[list[list[float]]] = [[] for _ in scenarios]
     for _ in range(settings.rounds):
         for scenario, block, rounds in zip(scenarios, blocks, results, strict=True):
             gc.collect()
-            rounds.append(_in_parallel(scenario, block, settings, clock))
+            with failing_by_name(scenario.job, scenario.input_name):
+                rounds.append(_in_parallel(scenario, block, settings, clock))
     return list(zip(blocks, results, strict=True))
 
 
@@ -138,14 +154,15 @@ def trace_memory(scenario: Scenario, runs: int) -> list[float]:
     peaks: list[float] = []
     tracemalloc.start()
     try:
-        for _ in range(runs):
-            argument = scenario.prepared()
-            gc.collect()
-            tracemalloc.reset_peak()
-            before, _ = tracemalloc.get_traced_memory()
-            result = scenario.job.call(argument)
-            peaks.append(float(max(0, tracemalloc.get_traced_memory()[1] - before)))
-            scenario.finished(result)
+        with failing_by_name(scenario.job, scenario.input_name):
+            for _ in range(runs):
+                argument = scenario.prepared()
+                gc.collect()
+                tracemalloc.reset_peak()
+                before, _ = tracemalloc.get_traced_memory()
+                result = scenario.job.call(argument)
+                peaks.append(float(max(0, tracemalloc.get_traced_memory()[1] - before)))
+                scenario.finished(result)
     finally:
         tracemalloc.stop()
     return peaks

@@ -2,6 +2,7 @@
 
 __all__ = ("ResultsDiffer", "Suite")
 
+import inspect
 import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
@@ -10,7 +11,7 @@ from typing import Any, TypeVar
 
 from pulse_ai.bench.machine import this_machine
 from pulse_ai.bench.suite.jobs import Hooks, Job, SuiteSettings
-from pulse_ai.bench.suite.measure import Scenario, measure, trace_memory
+from pulse_ai.bench.suite.measure import Scenario, failing_by_name, measure, trace_memory
 from pulse_ai.bench.suite.report import ScenarioResult, SuiteReport, compare_jobs, thinned
 from pulse_ai.bench.suite.statistics import summarize, without_outliers
 from pulse_ai.core import PulseError
@@ -81,10 +82,14 @@ class Suite:
             hooks: Done round this job alone.
 
         Raises:
-            ValueError: The name is taken.
+            ValueError: The name is taken, or it cannot be called with one argument.
         """
         if name in self._jobs:
             raise ValueError(f"there is already a job named {name!r}")
+        if not _takes_one_argument(call):
+            raise ValueError(
+                f"the job {name!r} must take one argument: its input, which is None where the suite has none"
+            )
         self._jobs[name] = Job(name, call, hooks or Hooks())
 
     def job(self, name: str, *, hooks: Hooks | None = None) -> Callable[[CallT], CallT]:
@@ -105,6 +110,7 @@ class Suite:
         Raises:
             ResultsDiffer: ``all_same`` was asked for and two jobs differ.
             ValueError: There are no jobs.
+            Exception: What a job or one of its hooks raised, with a note of which job it was.
         """
         if not self._jobs:
             raise ValueError(f"the suite {self.name!r} has no jobs")
@@ -138,9 +144,10 @@ class Suite:
     def _prepare(self, job: Job, name: str, value: Any, stack: ExitStack) -> Scenario:
         """Run the hooks before a scenario, and leave those after it on the stack."""
         argument = value
-        for hooks in (self.hooks, job.hooks):
-            if hooks.before_scenario is not None:
-                argument = hooks.before_scenario(argument)
+        with failing_by_name(job, name):
+            for hooks in (self.hooks, job.hooks):
+                if hooks.before_scenario is not None:
+                    argument = hooks.before_scenario(argument)
         for hooks in (self.hooks, job.hooks):  # the stack runs the job's first
             if hooks.after_scenario is not None:
                 stack.callback(hooks.after_scenario, argument)
@@ -155,9 +162,23 @@ def _check_same(scenarios: list[Scenario], same: Callable[[Any, Any], bool]) -> 
             raise ResultsDiffer(job=first.job.name, other=other.job.name, input_name=first.input_name)
 
 
+def _takes_one_argument(call: Callable[..., Any]) -> bool:
+    """Tell whether a callable can be called with one argument; what does not show its parameters is believed."""
+    try:
+        parameters = inspect.signature(call)
+    except (ValueError, TypeError):
+        return True
+    try:
+        parameters.bind(None)
+    except TypeError:
+        return False
+    return True
+
+
 def _call(scenario: Scenario) -> Any:
-    result = scenario.job.call(scenario.prepared())
-    scenario.finished(result)
+    with failing_by_name(scenario.job, scenario.input_name):
+        result = scenario.job.call(scenario.prepared())
+        scenario.finished(result)
     return result
 
 
