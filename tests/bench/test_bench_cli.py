@@ -5,15 +5,20 @@ import os
 import signal
 import sys
 from collections.abc import Awaitable, Callable
+from io import StringIO
 from pathlib import Path
 from typing import Protocol
 
 import msgspec
 import pytest
+from rich.console import Console
 from typer.testing import CliRunner
 
+from pulse_ai.bench import Suite, SuiteSettings
 from pulse_ai.bench.load import LoadReport
+from pulse_ai.bench.suite import formats
 from pulse_ai.cli.bench import app
+from pulse_ai.cli.bench_view import draw_suite
 from pulse_ai.cli.report_options import require_writable
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
@@ -149,6 +154,16 @@ async def test_a_second_ctrl_c_does_not_wait_for_answers(server: Server, tmp_pat
         ["http://127.0.0.1/", "--body", "{}", "--bodies", "x"],
         ["http://127.0.0.1/", "-H", "no colon"],
         ["http://127.0.0.1/", "--connections", "0"],
+        ["http://127.0.0.1/", "--connections", "99999999999999999999"],
+        ["http://127.0.0.1/", "--rate", "inf"],
+        ["http://127.0.0.1/", "--rate", "1e9", "--duration", "1e9"],
+        ["http://127.0.0.1/", "--duration", "-1"],
+        ["http://127.0.0.1/", "--warmup", "nan"],
+        ["http://127.0.0.1/", "--warmup", "inf"],
+        ["http://127.0.0.1/", "--timeout", "nan"],
+        ["http://127.0.0.1/", "--seed", "-1"],
+        ["http://no.such.host.invalid/"],
+        ["http://" + "a" * 70 + "/"],
     ],
 )
 def test_what_cannot_be_carried_out_is_a_usage_error(arguments: list[str]):
@@ -226,6 +241,21 @@ def test_a_suite_is_run_saved_and_compared(tmp_path: Path):
     assert "passed" in compared.output
 
 
+@pytest.mark.parametrize(("width", "tables"), [(300, True), (80, False), (20, False)])
+def test_no_figure_is_cut_off_however_narrow_the_terminal(width: int, tables: bool):
+    suite = Suite("lengths", SuiteSettings(time_s=0.02, warmup_s=0.0, rounds=2), inputs={"many": [1, 2]})
+    suite.add("a job with a rather long name", len)
+    report = suite.run()
+    file = StringIO()
+    draw_suite(Console(file=file, width=width, color_system=None), report)
+    shown = file.getvalue()
+    assert "…" not in shown
+    for row in formats.scenario_rows(report, "many"):
+        for cell in row:
+            assert cell in shown
+    assert ("─" in shown) == tables
+
+
 def test_a_slower_run_does_not_pass_the_gate(tmp_path: Path):
     file = tmp_path / "speed.py"
     file.write_text(SUITE)
@@ -248,6 +278,34 @@ def test_a_target_that_is_no_suite_is_a_usage_error(
     (tmp_path / "speed.py").write_text(SUITE)
     monkeypatch.chdir(tmp_path)
     assert CliRunner().invoke(app, ["run", target]).exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("body", "says"),
+    [
+        ("", "the suite 's' has no jobs"),
+        ("suite.add('a', lambda: 1)", "the job 'a' must take one argument: its input, which is None"),
+        (
+            "suite.add('a', lambda _: 1 / 0)",
+            "speed.py:suite: ZeroDivisionError: division by zero; raised by the job 'a'",
+        ),
+        ("suite.add('a', lambda _: 1); suite.add('b', lambda _: 2)", "'a' and 'b' return different results"),
+        ("raise KeyError('x')", "speed.py: KeyError: 'x'"),
+        ("def", "speed.py: SyntaxError"),
+    ],
+)
+def test_a_suite_that_cannot_be_run_is_one_line_and_2(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, body: str, says: str
+):
+    head = (
+        "from pulse_ai.bench import Suite, SuiteSettings\nsuite = Suite('s', SuiteSettings(all_same=True))\n"
+    )
+    (tmp_path / "speed.py").write_text(head + body)
+    monkeypatch.chdir(tmp_path)
+    found = CliRunner().invoke(app, ["run", "speed.py:suite"])
+    assert found.exit_code == 2
+    (line,) = found.stderr.splitlines()
+    assert says in line
 
 
 def test_files_that_cannot_be_compared_are_a_usage_error(tmp_path: Path):

@@ -74,7 +74,9 @@ def test_rates_as_text():
     )
 
 
-@pytest.mark.parametrize("text", ["", "abc", "0", "-5", "50..", "nan", "inf..5", "max..5"])
+@pytest.mark.parametrize(
+    "text", ["", "abc", "0", "-5", "50..", "nan", "inf..5", "max..5", "inf", "1e400", "1e9", "5..1e9"]
+)
 def test_a_text_that_is_no_rate_is_refused(text: str):
     with pytest.raises(ValueError, match="is not a rate"):
         parse_rates(text, duration_s=1.0)
@@ -86,6 +88,12 @@ def test_a_text_that_is_no_rate_is_refused(text: str):
 def test_a_plan_that_cannot_be_carried_out_is_refused(field: str, value: object):
     with pytest.raises(ValueError, match=r"at least|or more|above 0"):
         LoadPlan(**{"steps": (Step(1.0, 1.0),), field: value})  # pyright: ignore[reportArgumentType]
+
+
+@pytest.mark.parametrize("duration_s", [-1.0, 0.0, math.inf, math.nan, 1e9])
+def test_a_wrong_duration_is_not_blamed_on_the_rate(duration_s: float):
+    with pytest.raises(ValueError, match=r"^a step lasts above 0 and at most 2592000 s"):
+        parse_rates("100", duration_s=duration_s)
 
 
 def test_warm_up_comes_first_at_the_first_rate_and_does_not_count():

@@ -81,6 +81,7 @@ def load_command(  # noqa: PLR0913 - each is an option of the command line
         target = load.parse_target(url)
         verb = method or ("POST" if sent else "GET")
         requests = load.encode_requests(target, method=verb, headers=_headers(header or []), bodies=sent)
+        load.require_known(target)
     with LoadView(Console(stderr=True)) as view:
         report = load.run_load_sync(plan, target, requests, rules=rules, watch=view.show)
     draw_load(Console(), report)

@@ -23,6 +23,7 @@ from pulse_ai.bench.proof import text as proof_text
 from pulse_ai.bench.suite import RunComparison, SuiteReport, formats
 from pulse_ai.bench.text import duration, per_second
 
+_UNBOUNDED = 10_000  # columns
 _RECENT = 10  # windows that the live line sums up
 
 
@@ -105,9 +106,9 @@ def _recent_cells(windows: Sequence[WindowCounts], window_s: float) -> list[str]
 def draw_load(console: Console, report: LoadReport) -> None:
     """Draw the report of a load run."""
     console.print(_heading(report.url, report.plan))
-    console.print(_table(tables.COUNT_HEAD, tables.count_rows(report)))
-    console.print(_table(tables.LATENCY_HEAD, tables.latency_rows(report)))
-    console.print(_table(tables.STATUS_HEAD, tables.status_rows(report)))
+    _draw_table(console, tables.COUNT_HEAD, tables.count_rows(report))
+    _draw_table(console, tables.LATENCY_HEAD, tables.latency_rows(report))
+    _draw_table(console, tables.STATUS_HEAD, tables.status_rows(report))
     for note in notes(report):
         console.print(
             note, style="yellow" if note == report.generator.text and report.generator.limited else "dim"
@@ -123,7 +124,7 @@ def draw_proof(console: Console, report: ProofReport) -> None:
         capacity = per_second(side.capacity_per_s)
         console.print(f"\nbatch size [bold]{side.batch_size}[/] carries [bold]{capacity}[/]")
         rows = [row[:-1] for row in proof_tables.step_rows(side)]  # so that it fits 80 columns
-        console.print(_table(proof_tables.STEP_HEAD[:-1], rows))
+        _draw_table(console, proof_tables.STEP_HEAD[:-1], rows)
     for note in proof_text.notes(report):
         console.print(note, style="dim")
     for warning in proof_text.warnings(report):
@@ -138,14 +139,14 @@ def draw_suite(console: Console, report: SuiteReport) -> None:
     for name in report.inputs:
         if name:
             console.print(f"\ninput: [bold]{escape(name)}[/]")
-        console.print(_table(formats.scenario_head(report), formats.scenario_rows(report, name)))
+        _draw_table(console, formats.scenario_head(report), formats.scenario_rows(report, name))
         for line, row in zip(formats.comparison_lines(report, name), report.comparisons[name], strict=True):
             console.print(escape(line), style="" if row.significant else "dim")
 
 
 def draw_runs(console: Console, runs: RunComparison) -> None:
     """Draw two runs side by side."""
-    console.print(_table(formats.RUN_HEAD, formats.run_rows(runs)))
+    _draw_table(console, formats.RUN_HEAD, formats.run_rows(runs))
     if not runs.same_machine:
         console.print("the two runs were not taken on the same kind of machine or Python", style="yellow")
     if runs.gate is not None:
@@ -155,7 +156,7 @@ def draw_runs(console: Console, runs: RunComparison) -> None:
 
 def draw_changes(console: Console, changes: Changes) -> None:
     """Draw two loads or two proofs side by side."""
-    console.print(_table(("figure", "earlier", "later", "times", "gate"), _change_rows(changes)))
+    _draw_table(console, ("figure", "earlier", "later", "times", "gate"), _change_rows(changes))
     if not changes.same_machine:
         console.print("the two were not taken on the same kind of machine or Python", style="yellow")
     console.print("one run of each: how much they differ by chance is not known", style="dim")
@@ -189,6 +190,21 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
     for row in rows:
         table.add_row(*map(escape, row))
     return table
+
+
+def _draw_table(console: Console, head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Draw a table; one that is wider than the terminal is drawn a row at a time, so that no figure is cut off."""
+    table = _table(head, rows)
+    unbounded = console.options.update(
+        width=_UNBOUNDED
+    )  # else the answer is never more than the terminal has
+    if console.measure(table, options=unbounded).maximum <= console.width:
+        console.print(table)
+        return
+    for name, *cells in rows:
+        console.print(f"\n[bold]{escape(name)}[/]", soft_wrap=True)
+        for title, cell in zip(head[1:], cells, strict=True):
+            console.print(f"  {title:<{max(map(len, head))}} {escape(cell)}", soft_wrap=True)
 
 
 def _heading(title: str, facts: Mapping[str, str]) -> str:

@@ -21,4 +21,5 @@ from pulse_ai.bench.load.target import Target as Target
 from pulse_ai.bench.load.target import encode_requests as encode_requests
 from pulse_ai.bench.load.target import parse_target as parse_target
 from pulse_ai.bench.load.target import read_bodies as read_bodies
+from pulse_ai.bench.load.target import require_known as require_known
 from pulse_ai.bench.load.text import to_text as to_text

@@ -21,6 +21,8 @@ import numpy.typing as npt
 Floats = npt.NDArray[np.float64]
 
 _CHUNK = 2048
+_MOST_RATE = 1e6  # far above what one process can send
+_MOST_S = 30 * 86_400.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +30,9 @@ class Step:
     """A stretch of time with a rate of its own.
 
     Attributes:
-        rate: Arrivals a second at its beginning; above 0. ``inf`` means closed loop: as fast as it answers.
-        duration_s: How long it lasts, in seconds; above 0.
+        rate: Arrivals a second at its beginning; above 0 and at most a million. ``inf`` means closed loop: as
+            fast as it answers.
+        duration_s: How long it lasts, in seconds; above 0, and at most 30 days.
         end_rate: Arrivals a second at its end, reached in a straight line; None means ``rate``.
         counted: False for warm-up, which is sent but left out of the report.
 
@@ -44,10 +47,11 @@ class Step:
     counted: bool = True
 
     def __post_init__(self) -> None:
-        if not self.rate > 0.0 or not 0.0 < self.duration_s < math.inf:
-            raise ValueError(
-                f"a step needs a rate and a duration above 0, got {self.rate:g} for {self.duration_s:g} s"
-            )
+        if not 0.0 < self.duration_s <= _MOST_S:
+            raise ValueError(f"a step lasts above 0 and at most {_MOST_S:.0f} s, got {self.duration_s:g} s")
+        rates = [self.rate] if self.end_rate is None else [self.rate, self.end_rate]
+        if not all(0.0 < rate <= _MOST_RATE or rate == math.inf for rate in rates):
+            raise ValueError(f"a rate is above 0 and at most {_MOST_RATE:.0f}/s, got {self.label()}")
         if self.end_rate is not None and not (0.0 < self.end_rate < math.inf and math.isfinite(self.rate)):
             raise ValueError(f"a ramp needs two finite rates above 0, got {self.rate:g} to {self.end_rate:g}")
 
@@ -118,23 +122,32 @@ def parse_rates(text: str, *, duration_s: float) -> tuple[Step, ...]:
         duration_s: Seconds of each step.
 
     Raises:
-        ValueError: A part is not a rate.
+        ValueError: A part is not a rate, or the duration is out of range.
 
     Example:
         >>> [step.label() for step in parse_rates("50,100..400,max", duration_s=10.0)]
         ['50', '100..400', 'max']
     """
+    Step(math.inf, duration_s)  # a wrong duration is no fault of the rates
     return tuple(_step(part.strip(), duration_s) for part in text.split(","))
 
 
 def _step(part: str, duration_s: float) -> Step:
     first, ramp, last = part.partition("..")
+    if part == "max":
+        return Step(math.inf, duration_s)
     try:
-        if part == "max":
-            return Step(math.inf, duration_s)
-        return Step(float(first), duration_s, end_rate=float(last) if ramp else None)
+        return Step(_rate(first), duration_s, end_rate=_rate(last) if ramp else None)
     except ValueError as error:
         raise ValueError(f"{part!r} is not a rate; write 100, 50..400 or max ({error})") from error
+
+
+def _rate(text: str) -> float:
+    """Read a rate; only ``max`` means a closed loop."""
+    rate = float(text)
+    if math.isinf(rate):
+        raise ValueError(f"a rate is at most {_MOST_RATE:.0f}/s")
+    return rate
 
 
 def stages(plan: LoadPlan) -> tuple[Step, ...]:

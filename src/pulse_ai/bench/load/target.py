@@ -1,7 +1,8 @@
 """What is sent where: the URL, the bodies, and each request as bytes made before the run begins."""
 
-__all__ = ("Target", "encode_requests", "parse_target", "read_bodies")
+__all__ = ("Target", "encode_requests", "parse_target", "read_bodies", "require_known")
 
+import socket
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,6 +52,21 @@ def parse_target(url: str) -> Target:
     if not path.isascii() or any(c <= " " for c in path):
         raise ValueError(f"the path of {url!r} must be percent-encoded")
     return Target(parts.hostname, parts.port or 80, path)
+
+
+def require_known(target: Target) -> None:
+    """Look the host up once, so that a name that nobody knows is told before the run and not by each request.
+
+    Raises:
+        ValueError: It has no address.
+
+    Example:
+        >>> require_known(Target("127.0.0.1", 8000, "/"))
+    """
+    try:
+        socket.getaddrinfo(target.host, target.port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError) as error:
+        raise ValueError(f"the host {target.host!r} is not known: {error}") from error
 
 
 def read_bodies(path: Path, *, template: str | None = None) -> tuple[bytes, ...]:
