@@ -2,6 +2,8 @@
 
 import json
 import socket
+import tomllib
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +13,7 @@ from pulse_ai.cli.doctor import advise, collect_facts, doctor
 HEALTHY: dict[str, Any] = {
     "default_port_free": True,
     "open_files_limit": 65536,
+    "cache_dir_writable": True,
     "cores": 8,
     "int8_instructions": ["avx_vnni"],
     "libraries": {"uvloop": "0.22"},
@@ -26,6 +29,7 @@ def test_a_healthy_machine_needs_no_advice() -> None:
     [
         ("default_port_free", False, "port 8000 is in use"),
         ("open_files_limit", 1024, "ulimit"),
+        ("cache_dir_writable", False, "PULSE_CACHE_DIR"),
         ("cores", 1, "one core"),
         ("int8_instructions", [], "int8"),
         ("libraries", {"uvloop": "missing"}, "uvloop"),
@@ -41,6 +45,23 @@ def test_the_facts_are_plain_values() -> None:
     assert json.loads(json.dumps(facts)) == facts
     assert facts["memory_gib"] > 0
     assert facts["libraries"]["msgspec"] != "missing"
+
+
+def test_every_extra_of_the_package_is_told() -> None:
+    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text("utf-8"))["project"]
+    assert set(collect_facts()["extras"]) == set(project["optional-dependencies"])
+
+
+def test_a_cache_folder_that_cannot_be_made_is_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").write_text("")
+    for folder, can in (
+        (tmp_path / "new" / "one", True),
+        (tmp_path, True),
+        (tmp_path / "file" / "below", False),
+    ):
+        monkeypatch.setenv("PULSE_CACHE_DIR", str(folder))
+        assert collect_facts()["cache_dir_writable"] is can
+    assert not (tmp_path / "new").exists()
 
 
 def test_a_port_in_use_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -32,6 +32,9 @@ _LIBRARIES = (
 )
 _EXTRAS = {
     "train": ("jax", "flax", "optax", "polars"),
+    "tune": ("optuna",),
+    "sklearn": ("sklearn", "skops", "skl2onnx", "narwhals"),
+    "erlang": ("erlang",),
     "torch": ("torch", "transformers"),
     "bench": ("psutil",),
 }
@@ -83,6 +86,7 @@ def collect_facts() -> dict[str, Any]:
         "gpu": "NVIDIA" if shutil.which("nvidia-smi") else "none",
         "open_files_limit": files_allowed(),
         "cache_dir": str(cache_dir()),
+        "cache_dir_writable": _can_be_written(cache_dir()),
         "default_port_free": _is_free(WebSettings().port),
         "libraries": {name: _version(name) for name in _LIBRARIES},
         "extras": {name: all(find_spec(part) for part in parts) for name, parts in _EXTRAS.items()},
@@ -104,6 +108,10 @@ def advise(facts: dict[str, Any]) -> list[str]:
         (
             facts["open_files_limit"] < _FEW_FILES,
             "few files may be open; raise the hard limit with ulimit -Hn 65536",
+        ),
+        (
+            not facts["cache_dir_writable"],
+            "the cache folder must not be written: converted models are not kept; set PULSE_CACHE_DIR",
         ),
         (facts["cores"] < 2, "one core: the model and the server will take turns"),
         (not facts["int8_instructions"], "no int8 dot product instructions: fp32 may be as fast as int8"),
@@ -133,6 +141,12 @@ def _version(name: str) -> str:
         return metadata.version(name)
     except metadata.PackageNotFoundError:
         return "missing"
+
+
+def _can_be_written(folder: Path) -> bool:
+    """Tell whether files can be put into a folder that is there, or that can be made. Nothing is made."""
+    nearest = next((one for one in (folder, *folder.parents) if os.path.lexists(one)), folder)
+    return nearest.is_dir() and os.access(nearest, os.W_OK | os.X_OK)
 
 
 def _is_free(port: int) -> bool:
