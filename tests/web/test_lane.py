@@ -177,6 +177,24 @@ async def test_pipelined_requests_in_the_lane_are_answered_in_order(make_service
     await until(lambda: not line.protocol.tasks)
 
 
+@pytest.mark.parametrize(
+    ("body", "first_line"),
+    [(b"{", b"HTTP/1.1 400 Bad Request"), (b'"x"', b"HTTP/1.1 500 Internal Server Error")],
+)
+async def test_the_first_line_says_what_http_calls_the_status(
+    make_service: Make, body: bytes, first_line: bytes
+) -> None:
+    service = make_service(deadline_s=60.0)
+    line = Line(service, lanes=service.app.lanes)
+    line.protocol.data_received(post(body))
+    await until(lambda: line.transport.writes or service.gate.batches)
+    if service.gate.batches:
+        service.gate.answer(codes={1: "model_error"})
+    await until(lambda: line.transport.writes)
+    assert line.sent.split(b"\r\n")[0] == first_line
+    line.protocol.connection_lost(None)
+
+
 async def test_at_the_end_the_lane_is_answered_too(make_service: Make) -> None:
     service = make_service(deadline_s=60.0)
     line = Line(service, lanes=service.app.lanes)

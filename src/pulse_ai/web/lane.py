@@ -11,6 +11,7 @@ ways share the code that reads heads, checks items and writes answers, so they c
 __all__ = ("LaneCycle", "http_bytes")
 
 from collections.abc import Callable
+from http import HTTPStatus
 from typing import Self
 
 import msgspec
@@ -21,7 +22,7 @@ from pulse_ai.web.endpoint import ModelEndpoint
 from pulse_ai.web.heads import KnownHead
 from pulse_ai.web.problems import PROBLEMS
 
-_TITLES = {kind.status: kind.title.encode() for kind in PROBLEMS.values()}
+_PHRASES = {kind.status: HTTPStatus(kind.status).phrase.encode() for kind in PROBLEMS.values()}
 _OK_HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n%b"
 
 
@@ -33,7 +34,7 @@ def http_bytes(response: Response, *, close: bool) -> bytes:
         b'HTTP/1.1 200 OK'
     """
     status, body, headers = response
-    lines = [b"HTTP/1.1 %d %b" % (status, _TITLES.get(status, b"OK"))]
+    lines = [b"HTTP/1.1 %d %b" % (status, _PHRASES.get(status, b"OK"))]
     lines += [b"%b: %b" % header for header in headers if header[0] != b"connection"]
     lines += [b"content-length: %d" % len(body)] + [b"connection: close"] * close + [b"", body]
     return b"\r\n".join(lines)
