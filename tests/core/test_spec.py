@@ -18,6 +18,9 @@ class Prices(Task):
         self.currency = currency
         self.rates = rates
 
+    def predict(self, items: list[str], /) -> list[str]:
+        return items
+
     class Inner(Task):
         """A class inside a class can be found."""
 
@@ -82,6 +85,9 @@ class Echo(Task):
     def __init__(self, word="hi"):
         self.word = word
 
+    def predict(self, items):
+        return items
+
 ready = Echo("made")
 number = 5
 """
@@ -134,6 +140,9 @@ def test_a_name_that_is_no_task_is_a_failed_load(target: Path, name: str, messag
         ("def __getattr__(name): raise RuntimeError('hidden')", "cannot get 'Echo'.*RuntimeError: hidden"),
         ("from pulse_ai import Task\nclass Echo(Task):\n def __init__(self): 1 / 0", "could not be built: Zero"),
         ("from pulse_ai import Task\nclass Echo(Task):\n def __init__(self, x): pass", "could not be built: Type"),
+        ("from pulse_ai import Task\nclass Echo(Task): pass", "Echo does not define predict"),
+        ("from pulse_ai import Task\nEcho = Task()", "Task does not define predict"),
+        ("from pulse_ai import Task\nclass Echo(Task):\n async def predict(self, items): return items", "async"),
     ],
 )  # fmt: skip
 def test_a_file_that_fails_is_a_failed_load_that_says_why(target: Path, text: str, message: str) -> None:
@@ -167,7 +176,8 @@ from pulse_ai import Task
 from pulse_ai.core import spec_of
 
 class Mine(Task):
-    pass
+    def predict(self, items):
+        return items
 
 if __name__ == "__main__":
     print(spec_of(Mine).target)
@@ -209,7 +219,7 @@ def test_a_module_is_looked_up_in_the_current_directory_and_then_on_the_path(tmp
     for folder in (here, there):
         folder.mkdir()
         (folder / "pulse_twice.py").write_text(
-            f"from pulse_ai import Task\nclass Echo(Task):\n    word = {folder.name!r}\n"
+            f"from pulse_ai import Task\nclass Echo(Task):\n    word = {folder.name!r}\n    predict = list\n"
         )
     assert _run("-c", SHOW, folder=here, PYTHONPATH=str(there)).stdout == "here\n"
     assert _run("-c", SHOW, folder=tmp_path, PYTHONPATH=str(there)).stdout == "there\n"

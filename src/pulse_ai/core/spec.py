@@ -4,6 +4,7 @@ __all__ = ("TaskSpec", "build_task", "spec_of")
 
 import importlib
 import importlib.util
+import inspect
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -95,7 +96,8 @@ def build_task(spec: TaskSpec) -> Task:
     """Import and build the task of a spec. Runs in the worker process.
 
     Raises:
-        LoadFailed: The module or name does not exist, importing it raised, or it is not a Task.
+        LoadFailed: The module or name does not exist, importing it raised, it is not a Task, or it has no
+            ``predict`` that can be called.
 
     Example:
         >>> build_task(TaskSpec("nowhere:Nothing"))
@@ -107,11 +109,23 @@ def build_task(spec: TaskSpec) -> Task:
         raise LoadFailed(f"{spec.target!r} does not name a task; write module:Name or file.py:name")
     found = _find(_import(origin), name)
     if isinstance(found, type) and issubclass(found, Task):
-        return _construct(found, spec)
+        return _checked(_construct(found, spec))
     if isinstance(found, Task):
-        return found
+        return _checked(found)
     what = "does not exist" if found is None else f"is a {found.__class__.__name__}, not a Task"
     raise LoadFailed(f"{name!r} in {origin!r} {what}")
+
+
+def _checked(task: Task) -> Task:
+    """Refuse a task that can answer nothing, before it loads for minutes and is taken for ready."""
+    cls = type(task)
+    if cls.predict is Task.predict and "predict" not in vars(task):
+        raise LoadFailed(f"{cls.__name__} does not define predict(self, items: list[In]) -> list[Out]")
+    if inspect.iscoroutinefunction(task.predict) or inspect.isasyncgenfunction(task.predict):
+        raise LoadFailed(
+            f"{cls.__name__}.predict is async; write it without: it may wait, it has a process of its own"
+        )
+    return task
 
 
 def _find(module: ModuleType, name: str) -> Any:
