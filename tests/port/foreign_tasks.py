@@ -46,7 +46,14 @@ class Never(Task):
         return items
 
 
-class NeverLoads(Task):
+class _Idle(Task):
+    """What the tests look at comes before the first batch."""
+
+    def predict(self, items: list[Any], /) -> list[Any]:
+        return items
+
+
+class NeverLoads(_Idle):
     """Is still loading."""
 
     def load(self) -> None:
@@ -54,7 +61,7 @@ class NeverLoads(Task):
         signal.pause()
 
 
-class Fails(Task):
+class Fails(_Idle):
     """Cannot be loaded."""
 
     def load(self) -> None:

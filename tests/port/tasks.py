@@ -91,7 +91,14 @@ class Forks(Task):
         return [pid] * len(items)
 
 
-class ForksAndDiesInLoad(Task):
+class _Idle(Task):
+    """What the tests look at comes before the first batch."""
+
+    def predict(self, items: list[Any], /) -> list[Any]:
+        return items
+
+
+class ForksAndDiesInLoad(_Idle):
     """Dies while loading, with a grandchild that holds the wire."""
 
     def load(self) -> None:
@@ -116,20 +123,20 @@ class Aborts(Task):
         os.abort()
 
 
-class TakesMemoryInLoad(Task):
+class TakesMemoryInLoad(_Idle):
     """Loads a gigabyte of weights."""
 
     def load(self) -> None:
         self.weights = bytearray(2**30)
 
 
-class HangsInLoad(Task):
+class HangsInLoad(_Idle):
     def load(self) -> None:
         self.report_progress(0.5, "half way")
         signal.pause()
 
 
-class ReportsForLong(Task):
+class ReportsForLong(_Idle):
     """Loads for longer than the start timeout, and says so all the time, from a thread of its own."""
 
     def load(self) -> None:
@@ -143,17 +150,17 @@ class ReportsForLong(Task):
             time.sleep(0.1)  # noqa: TID251 - this is the slow work itself
 
 
-class RaisesInLoad(Task):
+class RaisesInLoad(_Idle):
     def load(self) -> None:
         raise OSError("no file \udce9 here")
 
 
-class ExitsInLoad(Task):
+class ExitsInLoad(_Idle):
     def load(self) -> None:
         sys.exit(0)
 
 
-class DiesInLoad(Task):
+class DiesInLoad(_Idle):
     def load(self) -> None:
         ctypes.string_at(0)
 
