@@ -113,7 +113,7 @@ def test_a_search_that_is_stopped_says_that_it_can_be_taken_up(
     Path("t.csv").write_text(table("n,y\n{n}.5,{c}"), "utf-8")
     arguments = ("t.csv", "--target", "y", "--out", "model", "--tune", "2", "--epochs", "1")
     monkeypatch.setattr(tuning, "_evaluate", stop)
-    assert train(*arguments)[0::2] == (130, "")
+    assert train(*arguments)[0::2] == (130, "pulse: stopped; nothing was written\n")
     monkeypatch.setattr(tuning, "_evaluate", judge)
     monkeypatch.setattr(TrainView, "candidates", stop)
     code, _, err = train(*arguments)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from pulse_ai.cli import train_options as option
+from pulse_ai.cli.interrupts import Interrupts
 from pulse_ai.core import TargetError
 
 if TYPE_CHECKING:
@@ -68,18 +69,24 @@ def train(  # noqa: PLR0913 - an option is an argument
         drop=tuple(drop or ()),
     )
     require_free(out)
-    with TrainView(machine_readable=json) as view:
+    with Interrupts("nothing was written") as stop, TrainView(machine_readable=json) as view:
         frame, found = read_file(data)
-        view.read(found)
+        stop.before(view.read)(found)
         if tune is not None:
             log = out / TUNING_LOG
+            tell = stop.before(view.candidates)
             with view.searching(log):
-                tuning = search(
-                    frame, target, settings, candidates=tune, log=log, on_candidates=view.candidates
-                )
+                tuning = search(frame, target, settings, candidates=tune, log=log, on_candidates=tell)
             view.tuned(tuning)
             settings = tuning.settings
-        trained = train_table(frame, target, settings, on_prepared=view.prepared, on_epochs=view.epochs)
+        trained = train_table(
+            frame,
+            target,
+            settings,
+            on_prepared=stop.before(view.prepared),
+            on_epochs=stop.before(view.epochs),
+        )
+        stop.check()  # from here on the folder is written
         trained.save(out, name=name, source=data)
     view.done(trained, out, took_s=time.monotonic() - began_s)
 

@@ -11,11 +11,13 @@ from types import TracebackType
 from typing import Any, Self
 
 import msgspec
+import typer
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from pulse_ai.cli.last_words import EXIT_INTERRUPTED, fail
 from pulse_ai.frame import ReadReport
 from pulse_ai.tabular import Evaluated, Prepared, TrainedTable, Tuning, figures_of
 from pulse_ai.train import Moment
@@ -70,7 +72,8 @@ class TrainView:
         except KeyboardInterrupt:
             self._bars.stop()
             if log.exists():
-                sys.stderr.write(f"pulse: stopped; the same command goes on from {log}\n")
+                said = f"stopped; the same command goes on from {log}"
+                raise typer.Exit(fail(said, EXIT_INTERRUPTED)) from None
             raise
 
     def candidates(self, done: int, total: int, best: Evaluated) -> None:
