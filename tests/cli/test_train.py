@@ -101,6 +101,26 @@ def test_duplicate_headers_are_told_apart(train: Any) -> None:
     assert "the name 'n' stands twice; column 2 is called 'n_2'" in out
 
 
+def test_how_a_csv_is_to_be_read_can_be_said(train: Any) -> None:
+    text = (
+        table("day;größe;code;y\n{n:02d}/03/2024;{n};7;{c}", 28)
+        .replace("00/03", "28/03")
+        .replace(";5;", ";?;")
+    )
+    Path("t.csv").write_bytes(text.encode("latin-1"))
+    code, _, err = train("t.csv", "--target", "y", "--out", "model", *QUICK)
+    assert (code, "latin-1" in err) == (2, True)
+    code, out, err = train(
+        *("t.csv", "--target", "y", "--out", "model", *QUICK, "--encoding", "latin-1", "--separator", ";"),
+        *("--null", "?", "--type", "day=%d/%m/%Y", "--type", "größe=number", "--type", "code=text"),
+    )
+    assert (code, err) == (0, "")
+    plan = {words[0]: words[1:3] for line in out.splitlines() if len(words := line.split()) > 2}
+    assert plan["day"][0] == "date"
+    assert plan["größe"] == ["number", "1"]
+    assert plan["code"][0] == "text"
+
+
 def test_a_search_that_is_stopped_says_that_it_can_be_taken_up(
     train: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -132,6 +152,10 @@ def test_a_search_that_is_stopped_says_that_it_can_be_taken_up(
         (["t.csv", "--drop", "z"], "no column 'z' to leave out"),
         (["t.csv", "--out", "t.csv"], "is a file"),
         (["t.csv", "--lr", "0"], "above 0"),
+        (["t.csv", "--type", "n"], "'n' is not COLUMN=KIND"),
+        (["t.csv", "--type", "n=text="], "is not COLUMN=KIND"),
+        (["t.csv", "--type", "n=colour"], "colour"),
+        (["t.csv", "--encoding", "klingon"], "klingon"),
     ],
     ids=lambda value: str(value)[:40],
 )

@@ -4,7 +4,7 @@ __all__ = ("train",)
 
 import time
 from importlib.util import find_spec
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -26,6 +26,10 @@ def train(  # noqa: PLR0913 - an option is an argument
     name: option.Name = "",
     task: option.Task = None,
     drop: option.DropColumns = None,
+    separator: option.Separator = None,
+    encoding: option.Encoding = "utf-8",
+    null: option.Null = None,
+    column_type: option.ColumnType = None,
     validation: option.Validation = 0.2,
     stratify: option.Stratify = True,
     hidden: option.Hidden = "64,64",
@@ -68,9 +72,10 @@ def train(  # noqa: PLR0913 - an option is an argument
         seed=seed,
         drop=tuple(drop or ()),
     )
+    reading = _reading(separator=separator, encoding=encoding, nulls=null, types=column_type)
     require_free(out)
     with Interrupts("nothing was written") as stop, TrainView(machine_readable=json) as view:
-        frame, found = read_file(data)
+        frame, found = read_file(data, **reading)
         stop.before(view.read)(found)
         if tune is not None:
             log = out / TUNING_LOG
@@ -89,6 +94,24 @@ def train(  # noqa: PLR0913 - an option is an argument
         stop.check()  # from here on the folder is written
         trained.save(out, name=name, source=data)
     view.done(trained, out, took_s=time.monotonic() - began_s)
+
+
+def _reading(
+    *, separator: str | None, encoding: str, nulls: list[str] | None, types: list[str] | None
+) -> dict[str, Any]:
+    """Return the options of ``read_csv`` that were given."""
+    from pulse_ai.frame import NULLS
+
+    pairs = [pair.rpartition("=") for pair in types or ()]
+    wrong = next((kind for column, _, kind in pairs if not column or not kind), None)
+    if wrong is not None:
+        raise typer.BadParameter(f"{wrong!r} is not COLUMN=KIND, such as price=number", param_hint="--type")
+    return {
+        "separator": separator,
+        "encoding": encoding,
+        "nulls": (*NULLS, *(nulls or ())),
+        "types": {column: kind for column, _, kind in pairs},
+    }
 
 
 def _require(extra: str, *libraries: str) -> None:

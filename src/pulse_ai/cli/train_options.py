@@ -34,6 +34,39 @@ DropColumns = Annotated[
         "--drop", metavar="COLUMN", help="Leave a column out; may be repeated.", rich_help_panel=_TABLE
     ),
 ]
+Separator = Annotated[
+    str | None,
+    typer.Option(
+        metavar="CHARACTER",
+        help="What stands between the fields of a CSV. By default it is found out.",
+        show_default=False,
+        rich_help_panel=_TABLE,
+    ),
+]
+Encoding = Annotated[
+    str,
+    typer.Option(
+        metavar="NAME", help="How a CSV is encoded: latin-1, cp1252, utf-16 ...", rich_help_panel=_TABLE
+    ),
+]
+Null = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="TEXT",
+        help="A text of a CSV that means nothing is known, besides the usual ones; may be repeated.",
+        rich_help_panel=_TABLE,
+    ),
+]
+ColumnType = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--type",
+        metavar="COLUMN=KIND",
+        help="What a column of a CSV is: integer, number, boolean, date, datetime, text, or the format of a date "
+        "such as %d/%m/%Y; may be repeated. By default what all its values fit.",
+        rich_help_panel=_TABLE,
+    ),
+]
 Validation = Annotated[
     float,
     typer.Option(metavar="SHARE", help="Share of the rows that is held out.", rich_help_panel=_TABLE),

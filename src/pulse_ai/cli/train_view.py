@@ -63,6 +63,10 @@ class TrainView:
         self._console.print(f"[bold]{escape(found.file)}[/]: {found.rows} rows, {len(found.columns)} columns")
         for oddity in found.oddities:
             self._console.print(f"  [yellow]note[/] {escape(oddity)}")
+        if found.oddities and found.separator:
+            self._console.print(
+                "  [dim]--type, --null, --separator and --encoding say how to read it else[/]"
+            )
 
     @contextmanager
     def searching(self, log: Path) -> Generator[None]:
