@@ -230,6 +230,17 @@ def test_what_cannot_be_served_is_said_in_words(arguments: list[str], code: int,
     assert "Traceback" not in done.stderr.decode()
 
 
+def test_the_installed_command_finds_a_task_in_the_current_directory(tmp_path: Path) -> None:
+    (tmp_path / "here_only.py").write_text(
+        "from pulse_ai import Task\nclass Same(Task):\n    predict = list\n"
+    )
+    command = [Path(sys.executable).with_name("pulse"), "port", "here_only:Same"]
+    done = subprocess.run(
+        command, check=False, capture_output=True, stdin=subprocess.DEVNULL, timeout=LIMIT_S, cwd=tmp_path
+    )
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
 @pytest.mark.parametrize("spin_us", ["0", "10000"])
 def test_awake_or_asleep_each_request_is_answered_and_the_end_is_seen(spin_us: str) -> None:
     with on_3_and_4("Echo", "--spin-us", spin_us) as child:

@@ -8,6 +8,7 @@ from typing import Annotated, TypeVar
 
 import typer
 
+from pulse_ai.cli.last_words import fail
 from pulse_ai.cli.targets import parse_target
 from pulse_ai.core import LoadFailed, SchedulerSettings, WireError
 from pulse_ai.port import (
@@ -80,14 +81,17 @@ def run(
     except OSError as error:
         raise typer.BadParameter(f"they are not open: {error}", param_hint="--fds") from error
     connection = ForeignConnection(envelope, packet_bytes=packet)
+    sys.path.insert(
+        0, ""
+    )  # the task is looked up here first; what a script is started from stands there instead
     try:
         serve_foreign(
             parse_target(target, {}).spec, connection, wire, batch_size=batch_size, spin_s=spin_us / 1e6
         )
     except LoadFailed as error:
-        code = _fail(f"cannot load: {error}", EXIT_LOAD)
+        code = fail(f"cannot load: {error}", EXIT_LOAD)
     except WireError as error:
-        code = _fail(f"the parent does not speak {codec} with --packet {packet}: {error}", EXIT_WIRE)
+        code = fail(f"the parent does not speak {codec} with --packet {packet}: {error}", EXIT_WIRE)
     else:
         code = 0
     end_process(code)
@@ -98,8 +102,3 @@ def _one_of(value: _T, choices: Collection[_T], option: str) -> _T:
         shown = " or ".join(str(choice) for choice in choices)
         raise typer.BadParameter(f"must be {shown}, got {value}", param_hint=option)
     return value
-
-
-def _fail(text: str, code: int) -> int:
-    sys.stderr.write(f"pulse: {' '.join(text.split())}\n")
-    return code
