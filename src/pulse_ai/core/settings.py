@@ -27,16 +27,21 @@ _LEAST_MEMORY_BYTES = 16 * 1024 * 1024  # a Python that serves nothing needs a t
 _MOST_MEMORY_BYTES = 2**62  # the kernel takes larger ones for no limit
 
 
+def _plain(bound: float) -> str:
+    """Write a bound in full: ``16777216``, not ``1.67772e+07``."""
+    return str(bound) if isinstance(bound, int) else f"{bound:g}"
+
+
 def _at_least(least: float, **values: float) -> None:
     for name, value in values.items():
         if not value >= least:  # also catches NaN
-            raise ValueError(f"{name} must be at least {least:g}, got {value}")
+            raise ValueError(f"{name} must be at least {_plain(least)}, got {value}")
 
 
 def _at_most(most: float, **values: float) -> None:
     for name, value in values.items():
         if not value <= most:
-            raise ValueError(f"{name} must be at most {most:g}, got {value}")
+            raise ValueError(f"{name} must be at most {_plain(most)}, got {value}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
