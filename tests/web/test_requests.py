@@ -241,6 +241,13 @@ async def test_a_cancellation_from_elsewhere_is_not_swallowed(service: Service) 
     service.gate.answer()
 
 
+async def test_a_compressed_body_is_turned_down_with_what_to_do(service: Service) -> None:
+    answered = await service.ask(body=b"\x1f\x8b", headers=(JSON, (b"content-encoding", b"gzip")))
+    assert (answered.status, answered.code) == (415, "unsupported_media_type")
+    assert answered.value["detail"].endswith("'gzip' by Content-Encoding; send it as it is")
+    assert (await service.echo(b'"x"', headers=(JSON, (b"content-encoding", b"identity")))).status == 200
+
+
 _COUNTED = {
     "type": "object",
     "properties": {"count": {"type": "integer"}, "share": {"type": "number"}},

@@ -27,6 +27,7 @@ import msgspec
 from pulse_ai.core import InvalidInput, Priority, Refused, RequestError, TooLarge
 from pulse_ai.web.problems import (
     PROBLEMS,
+    EncodedBody,
     MethodNotAllowed,
     SlowBody,
     TooManyBodies,
@@ -73,7 +74,7 @@ def read_head(scope: Scope) -> Head:
     """Read what matters of the headers.
 
     Raises:
-        UnsupportedMediaType: The body is announced as something else than JSON in UTF-8.
+        UnsupportedMediaType: The body is announced as something else than JSON in UTF-8, or as compressed.
         InvalidInput: ``X-Request-Timeout-Ms`` is not a number of milliseconds within its range, or
             ``X-Priority`` is not one of the classes.
     """
@@ -83,9 +84,8 @@ def read_head(scope: Scope) -> Head:
     client = scope["client"]
     caller: str = client[0] if client else ""
     for name, value in scope["headers"]:
-        if name == b"content-type":
-            if value != _JSON:
-                _check_content_type(value)
+        if name in _CHECKS:
+            _CHECKS[name](value)
         elif name == b"content-length":
             length_bytes = int(value) if value.isdigit() and len(value) < 20 else None
         elif name == b"x-request-timeout-ms":
@@ -103,12 +103,25 @@ def key_of(head: Head) -> str:
 
 
 def _check_content_type(value: bytes) -> None:
+    if value == _JSON:
+        return
     text = value.decode("latin-1").lower()
     kind, *parameters = (part.strip() for part in text.split(";"))
     is_json = kind == "application/json" or (kind.startswith("application/") and kind.endswith("+json"))
     charsets = [part[8:].strip('"') for part in parameters if part.startswith("charset=")]
     if not is_json or not _OUR_CHARSETS.issuperset(charsets):
         raise UnsupportedMediaType(given=text[:100])
+
+
+def _check_content_encoding(value: bytes) -> None:
+    if value.lower() != b"identity":
+        raise EncodedBody(given=value[:40].decode("latin-1"))
+
+
+_CHECKS: dict[bytes, Callable[[bytes], None]] = {
+    b"content-type": _check_content_type,
+    b"content-encoding": _check_content_encoding,
+}
 
 
 def _priority(value: bytes) -> Priority:

@@ -4,6 +4,7 @@ __all__ = (
     "PROBLEMS",
     "BadJson",
     "BadRequest",
+    "EncodedBody",
     "HeadTooLarge",
     "MethodNotAllowed",
     "ProblemKind",
@@ -32,6 +33,15 @@ class UnsupportedMediaType(RequestError):
 
     def __init__(self, *, given: str) -> None:
         super().__init__(f"the body is announced as {given!r}; send Content-Type: application/json, in UTF-8")
+
+
+class EncodedBody(UnsupportedMediaType):
+    """The body is compressed; nothing was read."""
+
+    def __init__(self, *, given: str) -> None:
+        RequestError.__init__(
+            self, f"the body is announced as {given!r} by Content-Encoding; send it as it is"
+        )
 
 
 class MethodNotAllowed(RequestError):
