@@ -15,9 +15,7 @@ from pulse_ai.testing import Scenario, Violation
 
 
 def test_pulse_starts_without_what_only_bench_needs():
-    code = (
-        "import sys, pulse_ai.cli.commands; print([m for m in ('numpy', 'pulse_ai.bench') if m in sys.modules])"
-    )
+    code = "import sys, pulse_ai.cli.commands; print([m for m in ('numpy', 'pulse_ai.bench') if m in sys.modules])"
     said = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
     assert said.strip() == "[]"
 

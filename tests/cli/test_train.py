@@ -150,6 +150,7 @@ def test_a_search_that_is_stopped_says_that_it_can_be_taken_up(
         (["t.csv", "--task", "ranking"], "none of binary, multiclass, regression"),
         (["t.csv", "--validation", "1.5"], "between 0 and 1"),
         (["t.csv", "--drop", "z"], "no column 'z' to leave out"),
+        (["t.csv", "--drop", "y"], "'y' is what is predicted"),
         (["t.csv", "--out", "t.csv"], "is a file"),
         (["t.csv", "--lr", "0"], "above 0"),
         (["t.csv", "--type", "n"], "'n' is not COLUMN=KIND"),

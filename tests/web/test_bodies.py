@@ -234,3 +234,20 @@ async def test_an_application_without_models_still_answers() -> None:
 
     await app({"type": "http", "method": "GET", "path": "/readyz", "headers": []}, receive, send)
     assert len(sent) == 2
+
+
+@pytest.mark.parametrize(
+    ("body", "why"),
+    [
+        (b"", "it is empty"),
+        (b" \n", "it is empty"),
+        (b'"\\ud800"', "half of a surrogate pair"),
+        (b'{"q": "\\uD83D!"}', "half of a surrogate pair"),
+        (b'"abc', "truncated"),
+        (b'"\\ud83d\\ude00', "truncated"),
+    ],
+)
+async def test_why_a_body_is_not_json_is_said(service: Service, body: bytes, why: str) -> None:
+    answered = await service.ask(body=body)
+    assert (answered.status, answered.code) == (400, "bad_json")
+    assert why in answered.value["detail"]

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
+from shlex import quote
 from types import TracebackType
 from typing import Any, Self
 
@@ -155,7 +156,7 @@ class TrainView:
             colour = _VERDICTS[one.verdict]
             self._console.print(f"[{colour}]The network is {escape(one.sentence)}.[/]", soft_wrap=True)
         self._console.print(
-            f"\nwrote [bold]{escape(str(out))}[/] in {took_s:.1f} s · pulse serve {escape(str(out))}",
+            f"\nwrote [bold]{escape(str(out))}[/] in {took_s:.1f} s · pulse serve {escape(quote(str(out)))}",
             soft_wrap=True,
         )
 

@@ -68,7 +68,7 @@ def plan_recipe(
         nullable: Columns that are null in rows that are not here, such as the held-out ones.
 
     Raises:
-        TableError: A column to leave out is not there, or none is left.
+        TableError: A column to leave out is not there or is the target, or none is left.
 
     Example:
         >>> import polars as pl
@@ -76,7 +76,9 @@ def plan_recipe(
         >>> [(note.name, note.is_used) for note in plan_recipe(frame, target="y").columns]
         [('town', True), ('one', False)]
     """
-    dropped = tuple(name for name in drop if name != target)
+    dropped = tuple(drop)
+    if target in dropped:
+        raise TableError(f"{target!r} is what is predicted; it cannot be left out")
     missing = set(dropped) - set(frame.columns)
     if missing:
         raise TableError(f"there is no column {min(missing)!r} to leave out")

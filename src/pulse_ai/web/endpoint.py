@@ -3,6 +3,7 @@
 __all__ = ("ModelEndpoint",)
 
 import asyncio
+import re
 from collections import Counter
 from collections.abc import Awaitable
 from typing import Any, cast
@@ -18,6 +19,7 @@ from pulse_ai.web.problems import PROBLEMS, BadJson, problem_value
 _to_json = msgspec.json.Encoder(enc_hook=to_plain)
 _skim = msgspec.json.Decoder(msgspec.Raw)
 _skim_all = msgspec.json.Decoder()
+_LONE_SURROGATE = re.compile(rb"\\ud[89ab][0-9a-f]{2}(?!\\ud[c-f])", re.IGNORECASE)
 _EXACT = 2.0**53  # from here on a float does not tell whole numbers apart
 _split_list = msgspec.json.Decoder(list[msgspec.Raw])
 
@@ -87,7 +89,7 @@ class ModelEndpoint:
         except msgspec.ValidationError as error:
             raise self._misfit(body, f"expected a list of items: {error}") from error
         except (msgspec.DecodeError, RecursionError) as error:
-            raise self.turn_down(BadJson(f"the body is not JSON: {error}")) from error
+            raise self.turn_down(_not_json(body, error)) from error
         limit = self.serving.settings.queue_limit_items
         if not 1 <= len(items) <= limit:
             raise self.turn_down(InvalidInput(f"the list has {len(items)} items; send 1 to {limit}"))
@@ -115,7 +117,7 @@ class ModelEndpoint:
                 return whole
             raise self._misfit(body, str(error)) from error
         except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
-            raise self.turn_down(BadJson(f"the body is not JSON: {error}")) from error
+            raise self.turn_down(_not_json(body, error)) from error
         except TypeError as error:  # a number that no wire format holds
             raise self.turn_down(InvalidInput(str(error))) from error
 
@@ -132,7 +134,7 @@ class ModelEndpoint:
         try:
             _skim.decode(body)
         except (msgspec.DecodeError, RecursionError) as error:
-            return self.turn_down(BadJson(f"the body is not JSON: {error}"))
+            return self.turn_down(_not_json(body, error))
         return self.turn_down(InvalidInput(why))
 
     def write(self, answer: msgspec.Raw) -> bytes:
@@ -151,6 +153,16 @@ class ModelEndpoint:
         """Count a request that ends before it is offered, and return its error."""
         self.turned_down[error.code] += 1
         return error
+
+
+def _not_json(body: bytes | msgspec.Raw, error: Exception) -> BadJson:
+    """Say why a body is not JSON, better than the decoder where it only knows that something is missing."""
+    why = str(error)
+    if not bytes(body).strip():
+        why = "it is empty"
+    elif _LONE_SURROGATE.search(bytes(body)):
+        why = "it has half of a surrogate pair, such as \\ud800 alone, which is no character"
+    return BadJson(f"the body is not JSON: {why}")
 
 
 def _whole_numbers(item: Any) -> Any:
