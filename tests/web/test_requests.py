@@ -274,3 +274,9 @@ async def test_a_whole_number_may_be_written_with_a_point(
 async def test_what_is_no_whole_number_is_invalid_input(make_service: Make, number: bytes) -> None:
     answered = await make_service(schema=_COUNTED).ask(body=b'{"count": %b}' % number)
     assert (answered.status, answered.code) == (422, "invalid_input")
+
+
+async def test_a_large_body_is_not_looked_through_for_whole_numbers(make_service: Make) -> None:
+    body = b'{"count": 3.0, "more": [%b1]}' % (b"1," * 40_000)
+    answered = await make_service(schema=_COUNTED).ask(body=body)
+    assert (answered.status, answered.code) == (422, "invalid_input")

@@ -20,6 +20,7 @@ _to_json = msgspec.json.Encoder(enc_hook=to_plain)
 _skim = msgspec.json.Decoder(msgspec.Raw)
 _skim_all = msgspec.json.Decoder()
 _LONE_SURROGATE = re.compile(rb"\\ud[89ab][0-9a-f]{2}(?!\\ud[c-f])", re.IGNORECASE)
+_MOST_LOOKED_THROUGH_BYTES = 64 * 1024
 _EXACT = 2.0**53  # from here on a float does not tell whole numbers apart
 _split_list = msgspec.json.Decoder(list[msgspec.Raw])
 
@@ -112,7 +113,7 @@ class ModelEndpoint:
         try:
             return encode_value(self._decoder.decode(body))
         except msgspec.ValidationError as error:
-            whole = self._with_whole_numbers(body)
+            whole = self._with_whole_numbers(body) if _may_be_whole(body, error) else None
             if whole is not None:
                 return whole
             raise self._misfit(body, str(error)) from error
@@ -163,6 +164,11 @@ def _not_json(body: bytes | msgspec.Raw, error: Exception) -> BadJson:
     elif _LONE_SURROGATE.search(bytes(body)):
         why = "it has half of a surrogate pair, such as \\ud800 alone, which is no character"
     return BadJson(f"the body is not JSON: {why}")
+
+
+def _may_be_whole(body: bytes | msgspec.Raw, error: msgspec.ValidationError) -> bool:
+    """Say whether it is worth another look: one at each value, which would hold up the others in a large body."""
+    return "got `float`" in str(error) and memoryview(body).nbytes <= _MOST_LOOKED_THROUGH_BYTES
 
 
 def _whole_numbers(item: Any) -> Any:
