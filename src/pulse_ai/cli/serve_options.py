@@ -4,6 +4,8 @@ from typing import Annotated
 
 import typer
 
+from pulse_ai.core import LEAST_MEMORY_BYTES, MOST_MEMORY_BYTES
+
 _PRETRAINED = "Pretrained models"
 _FILES = "Files from scikit-learn"
 _LIMITS = "Limits"
@@ -14,14 +16,12 @@ _MOST_BATCH = 65_536
 _MOST_LABELS = 1_000_000
 _MOST_PROCESSES = 1024
 _MOST_BODY_BYTES = 2**30
-_LEAST_MEMORY_BYTES = 16 * 1024 * 1024  # as WorkerSettings has it
-_MOST_MEMORY_BYTES = 2**62
 
 
 def _memory(value: int) -> int:
     """Refuse what is neither 0 nor enough for a worker, by the option's name and in whole bytes."""
-    if 0 < value < _LEAST_MEMORY_BYTES:
-        raise typer.BadParameter(f"must be at least {_LEAST_MEMORY_BYTES}, or 0 for no limit, got {value}")
+    if 0 < value < LEAST_MEMORY_BYTES:
+        raise typer.BadParameter(f"must be at least {LEAST_MEMORY_BYTES}, or 0 for no limit, got {value}")
     return value
 
 
@@ -110,7 +110,7 @@ WorkerMemoryBytes = Annotated[
     int,
     typer.Option(
         min=0,
-        max=_MOST_MEMORY_BYTES,
+        max=MOST_MEMORY_BYTES,
         callback=_memory,
         help="Most private memory of each worker; past it an allocation fails. 0: no limit; else from 16777216.",
         rich_help_panel=_WORKERS,

@@ -38,6 +38,8 @@ from pulse_ai.core.schema import ItemTypes as ItemTypes
 from pulse_ai.core.schema import is_array_type as is_array_type
 from pulse_ai.core.schema import item_types as item_types
 from pulse_ai.core.schema import schema_of as schema_of
+from pulse_ai.core.settings import LEAST_MEMORY_BYTES as LEAST_MEMORY_BYTES
+from pulse_ai.core.settings import MOST_MEMORY_BYTES as MOST_MEMORY_BYTES
 from pulse_ai.core.settings import BatchMode as BatchMode
 from pulse_ai.core.settings import GiveUp as GiveUp
 from pulse_ai.core.settings import Priority as Priority

@@ -1,6 +1,8 @@
 """Every setting, in one place, frozen. Units are in the names; a bad value is refused when it is made."""
 
 __all__ = (
+    "LEAST_MEMORY_BYTES",
+    "MOST_MEMORY_BYTES",
     "BatchMode",
     "GiveUp",
     "Priority",
@@ -23,8 +25,10 @@ Priority = Literal["interactive", "batch"]
 
 _MOST_FRAME_BYTES = 2**32 - 1  # what the four bytes of a frame's length can say
 _MOST_PORT = 65535
-_LEAST_MEMORY_BYTES = 16 * 1024 * 1024  # a Python that serves nothing needs a third of it
-_MOST_MEMORY_BYTES = 2**62  # the kernel takes larger ones for no limit
+LEAST_MEMORY_BYTES = 16 * 1024 * 1024
+"""Least limit of a worker's memory, in bytes; a Python that serves nothing needs a third of it."""
+MOST_MEMORY_BYTES = 2**62
+"""Largest limit of a worker's memory, in bytes; the kernel takes larger ones for no limit."""
 
 
 def _plain(bound: float) -> str:
@@ -139,8 +143,8 @@ class WorkerSettings:
         _at_least(0.001, start_timeout_s=self.start_timeout_s, stop_timeout_s=self.stop_timeout_s)
         _at_least(0.001, ping_every_s=self.ping_every_s)
         if self.worker_memory_bytes:
-            _at_least(_LEAST_MEMORY_BYTES, worker_memory_bytes=self.worker_memory_bytes)
-            _at_most(_MOST_MEMORY_BYTES, worker_memory_bytes=self.worker_memory_bytes)
+            _at_least(LEAST_MEMORY_BYTES, worker_memory_bytes=self.worker_memory_bytes)
+            _at_most(MOST_MEMORY_BYTES, worker_memory_bytes=self.worker_memory_bytes)
             if sys.platform != "linux":
                 raise ValueError(f"worker_memory_bytes needs Linux, this is {sys.platform}")
         if self.on_give_up not in ("retry", "exit"):
