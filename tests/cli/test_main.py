@@ -62,7 +62,7 @@ def test_a_wrong_target_is_one_clear_line_and_2(
 
 _WHOLE_NUMBERS = (
     *("--batch-size", "--queue-limit", "--workers", "--top-k", "--threads"),
-    *("--max-body-bytes", "--worker-memory-bytes", "--port"),
+    *("--max-body-bytes", "--worker-memory-bytes", "--port", "--spin-us"),
 )
 
 

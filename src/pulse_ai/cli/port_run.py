@@ -9,8 +9,9 @@ from typing import Annotated, TypeVar
 import typer
 
 from pulse_ai.cli.last_words import fail
+from pulse_ai.cli.serve_options import in_us
 from pulse_ai.cli.targets import parse_target
-from pulse_ai.core import LoadFailed, SchedulerSettings, WireError
+from pulse_ai.core import MOST_SPIN_S, LoadFailed, SchedulerSettings, WireError, WorkerSettings
 from pulse_ai.port import (
     ENVELOPES,
     PACKET_BYTES,
@@ -25,8 +26,6 @@ EXIT_LOAD = 3
 EXIT_WIRE = 4
 """The parent sent what is no frame of the codec."""
 
-_SPIN_US = 100  # longer than most parents need for their next request, and than it takes to wake up
-_MOST_SPIN_US = 10_000
 
 _T = TypeVar("_T")
 
@@ -63,10 +62,10 @@ def run(
         int,
         typer.Option(
             min=0,
-            max=_MOST_SPIN_US,
-            help="Stay awake between requests that come closer together than so many microseconds; 0: never.",
+            max=in_us(MOST_SPIN_S),
+            help="Stay awake between requests that come close together, up to so many microseconds; 0: never.",
         ),
-    ] = _SPIN_US,
+    ] = in_us(WorkerSettings().spin_s),
 ) -> None:
     """Answer requests that a parent in another language sends over two descriptors, until it closes them.
 

@@ -38,6 +38,7 @@ _HELD_LINES = 1000  # of the log while models load; more are shown
 _SCHEDULER = SchedulerSettings()
 _WORKER = WorkerSettings()
 _WEB = WebSettings()
+_SPIN_US = opt.in_us(_WORKER.spin_s)
 
 
 def serve(  # noqa: PLR0913 - an option is an argument
@@ -58,6 +59,7 @@ def serve(  # noqa: PLR0913 - an option is an argument
     start_timeout_s: opt.StartTimeoutS = _WORKER.start_timeout_s,
     on_give_up: opt.OnGiveUp = _WORKER.on_give_up,
     worker_memory_bytes: opt.WorkerMemoryBytes = _WORKER.worker_memory_bytes,
+    spin_us: opt.SpinUs = _SPIN_US,
     precision: opt.Precision = None,
     scores: opt.Scores = None,
     top_k: opt.TopK = None,
@@ -95,6 +97,7 @@ def serve(  # noqa: PLR0913 - an option is an argument
         "start_timeout_s": start_timeout_s,
         "on_give_up": _choice(on_give_up, "--on-give-up", GiveUp),
         "worker_memory_bytes": worker_memory_bytes,
+        "spin_s": spin_us / 1e6,
     }
     chosen = {name: value for name, value in hub_options.items() if value is not None}
     command = () if worker_command is None else parse_command(worker_command)

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from pulse_ai.core import LEAST_MEMORY_BYTES, MOST_MEMORY_BYTES
+from pulse_ai.core import LEAST_MEMORY_BYTES, MOST_MEMORY_BYTES, MOST_SPIN_S
 
 _PRETRAINED = "Pretrained models"
 _FILES = "Files from scikit-learn"
@@ -23,6 +23,11 @@ def _memory(value: int) -> int:
     if 0 < value < LEAST_MEMORY_BYTES:
         raise typer.BadParameter(f"must be at least {LEAST_MEMORY_BYTES}, or 0 for no limit, got {value}")
     return value
+
+
+def in_us(seconds: float) -> int:
+    """Return seconds as whole microseconds."""
+    return round(seconds * 1e6)
 
 
 Targets = Annotated[
@@ -113,6 +118,15 @@ WorkerMemoryBytes = Annotated[
         max=MOST_MEMORY_BYTES,
         callback=_memory,
         help="Most private memory of each worker; past it an allocation fails. 0: no limit; else from 16777216.",
+        rich_help_panel=_WORKERS,
+    ),
+]
+SpinUs = Annotated[
+    int,
+    typer.Option(
+        min=0,
+        max=in_us(MOST_SPIN_S),
+        help="Workers stay awake between close batches, up to so many microseconds; 0: never.",
         rich_help_panel=_WORKERS,
     ),
 ]

@@ -40,6 +40,7 @@ from pulse_ai.core.schema import item_types as item_types
 from pulse_ai.core.schema import schema_of as schema_of
 from pulse_ai.core.settings import LEAST_MEMORY_BYTES as LEAST_MEMORY_BYTES
 from pulse_ai.core.settings import MOST_MEMORY_BYTES as MOST_MEMORY_BYTES
+from pulse_ai.core.settings import MOST_SPIN_S as MOST_SPIN_S
 from pulse_ai.core.settings import BatchMode as BatchMode
 from pulse_ai.core.settings import GiveUp as GiveUp
 from pulse_ai.core.settings import Priority as Priority

@@ -3,6 +3,7 @@
 __all__ = (
     "LEAST_MEMORY_BYTES",
     "MOST_MEMORY_BYTES",
+    "MOST_SPIN_S",
     "BatchMode",
     "GiveUp",
     "Priority",
@@ -29,6 +30,8 @@ LEAST_MEMORY_BYTES = 16 * 1024 * 1024
 """Least limit of a worker's memory, in bytes; a Python that serves nothing needs a third of it."""
 MOST_MEMORY_BYTES = 2**62
 """Largest limit of a worker's memory, in bytes; the kernel takes larger ones for no limit."""
+MOST_SPIN_S = 0.010
+"""Longest time that a worker may stay awake for its next batch, in seconds."""
 
 
 def _plain(bound: float) -> str:
@@ -115,6 +118,8 @@ class WorkerSettings:
             ``RLIMIT_DATA``; past it an allocation fails in the worker. 0: no limit.
         warm_up_items: A worker times batches of up to so many of its task's examples before it is ready; 0: none.
             ``Serving`` takes its batch size.
+        spin_s: How long a worker stays awake for its next batch while batches come close together, in seconds;
+            0.0: it always sleeps. At most 0.01.
         command: The program of a worker that speaks docs/port-protocol.md, and its arguments; the number of
             the wire's descriptor and the pid of this process are added. Empty: Pulse's own.
     """
@@ -131,13 +136,15 @@ class WorkerSettings:
     on_give_up: GiveUp = "retry"
     worker_memory_bytes: int = 0
     warm_up_items: int = 0
+    spin_s: float = 0.0002
     command: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         _at_least(1, workers=self.workers)
         _at_least(1024, max_frame_bytes=self.max_frame_bytes)
         _at_most(_MOST_FRAME_BYTES, max_frame_bytes=self.max_frame_bytes)
-        _at_least(0, warm_up_items=self.warm_up_items)
+        _at_least(0, warm_up_items=self.warm_up_items, spin_s=self.spin_s)
+        _at_most(MOST_SPIN_S, spin_s=self.spin_s)
         _at_least(0, restart_intensity=self.restart_intensity, restart_window_s=self.restart_window_s)
         _at_least(0, backoff_first_s=self.backoff_first_s, backoff_longest_s=self.backoff_longest_s)
         _at_least(0.001, start_timeout_s=self.start_timeout_s, stop_timeout_s=self.stop_timeout_s)

@@ -125,6 +125,8 @@ class WorkersArea(SharedArea):
 
     def kept_bytes(self) -> int:
         """Return how much of the area, from its start, is in use by arrays that the task keeps."""
+        if not self._read:
+            return 0
         self._read = [(end, view) for end, view in self._read if not _release(view)]
         return max((end for end, _ in self._read), default=0)
 

@@ -1,4 +1,4 @@
-"""The worker process: ``python -m pulse_ai.port.child FD PARENT_PID``.
+"""The worker process: ``python -m pulse_ai.port.child [SPIN_S] FD PARENT_PID``.
 
 One thread reads a frame, answers it, and reads the next; the socket is the only way in and out, so whatever
 the task prints goes to the parent's log. The process ends when the parent's side closes: an idle worker sees
@@ -25,13 +25,14 @@ from pulse_ai.core import (
     LoadFailed,
     PulseError,
     VersionMismatch,
+    WorkerSettings,
     manifest_of,
 )
 from pulse_ai.port.answering import BatchAnswerer, log_traceback, shorten_answers
 from pulse_ai.port.area import WorkersArea, areas_work
 from pulse_ai.port.frames import FrameReader
 from pulse_ai.port.hosting import end_process, load_task
-from pulse_ai.port.intake import Intake
+from pulse_ai.port.intake import Intake, affordable_spin_s
 from pulse_ai.port.lending import Room, check_shared, lend, restore
 from pulse_ai.port.messages import (
     OUT_OF_MEMORY,
@@ -61,11 +62,12 @@ class WorkerLoop:
 
     Args:
         sock: The inherited end of the socket pair.
+        spin_s: How long, in seconds, to stay awake for the next batch while they come close together.
     """
 
-    def __init__(self, sock: socket.socket) -> None:
+    def __init__(self, sock: socket.socket, *, spin_s: float) -> None:
         self._sock = sock
-        self._intake = Intake(sock.fileno())
+        self._intake = Intake(sock.fileno(), spin_s=spin_s)
         self._sending = threading.Lock()  # a download thread of the task may report progress
         self._loading = True
         self._max_frame_bytes = _FIRST_FRAME_BYTES
@@ -166,6 +168,9 @@ class WorkerLoop:
     def _share(self, result: Result, area: WorkersArea) -> Result:
         """Write large answers to the shared area; those that are there already, and more while there is memory."""
         lent = lend(result.answers, area.room())
+        if not lent.shared:
+            result.kept_bytes = area.kept_bytes()
+            return result
         size_bytes = sum(each.size_bytes for each in lent.shared)
         if size_bytes > self._max_frame_bytes:
             raise FrameTooLarge(size_bytes=size_bytes, limit_bytes=self._max_frame_bytes)
@@ -217,12 +222,13 @@ def _end_with_parent(parent_pid: int) -> None:
 
 def main() -> None:
     """Take over the inherited socket and serve. Called by the supervisor only."""
-    fd, parent_pid = int(sys.argv[1]), int(sys.argv[2])
-    _end_with_parent(parent_pid)
+    *options, fd, parent_pid = sys.argv[1:]
+    _end_with_parent(int(parent_pid))
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
     faulthandler.enable()  # a crash in native code says where it was, in the log
     try:
-        code = WorkerLoop(_take_over(fd)).run()
+        spin_s = affordable_spin_s(float(options[0]) if options else WorkerSettings().spin_s)
+        code = WorkerLoop(_take_over(int(fd)), spin_s=spin_s).run()
     except SystemExit as error:  # the task's own
         code = error.code if isinstance(error.code, int) else int(error.code is not None)
     except BaseException:  # noqa: BLE001 - the outermost loop: it says why and ends

@@ -33,6 +33,8 @@ from pulse_ai.port.messages import (
 class State(Enum):
     """Where a connection is."""
 
+    __hash__ = object.__hash__  # Enum's own is Python code, and each message is looked up by it
+
     NEW = "new"
     LOADING = "loading"
     IDLE = "idle"

@@ -25,7 +25,7 @@ from pulse_ai.port.answering import BatchAnswerer
 from pulse_ai.port.envelopes import Envelope, ForeignRequest
 from pulse_ai.port.frames import FrameReader, frame_header
 from pulse_ai.port.hosting import load_task
-from pulse_ai.port.intake import Intake
+from pulse_ai.port.intake import Intake, affordable_spin_s
 from pulse_ai.port.messages import OK, Item
 from pulse_ai.port.values import decode_value
 
@@ -160,7 +160,7 @@ def serve_foreign(
         connection: What is spoken.
         wire: From ``take_wire``.
         batch_size: Most requests that are predicted together.
-        spin_s: How long, in seconds, to stay awake for the next request while they come closer together than this.
+        spin_s: How long, in seconds, to stay awake for the next request while they come close together.
 
     Raises:
         TargetError: The codec needs an extra that is not installed.
@@ -172,7 +172,7 @@ def serve_foreign(
     threading.Thread(target=_end_with, args=(wire.reading,), daemon=True).start()
     answerer = BatchAnswerer(load_task(spec, _report_nowhere), connection.values)
     with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # the parent is gone
-        intake = Intake(wire.reading, spin_s=spin_s)
+        intake = Intake(wire.reading, spin_s=affordable_spin_s(spin_s))
         while batch := _read_batch(connection, intake, batch_size):
             _write(wire.writing, _answer(connection, answerer, batch))
 

@@ -311,9 +311,9 @@ def _error_of(fatal: Fatal) -> WorkerError:
     return WorkerLost(fatal.text, reason="memory" if fatal.code == OUT_OF_MEMORY else "exit")
 
 
-def worker_command() -> tuple[str, ...]:
+def worker_command(spin_s: float) -> tuple[str, ...]:
     """Return the command of our own worker; the wire's fd and the parent's pid are added to it."""
-    return (sys.executable, "-u", "-m", "pulse_ai.port.child")
+    return (sys.executable, "-u", "-m", "pulse_ai.port.child", str(spin_s))
 
 
 def _open_area(stack: contextlib.AsyncExitStack, *, max_frame_bytes: int) -> SharedArea | None:
@@ -349,7 +349,7 @@ async def open_worker(
             await worker.connect(ours, name, task, area)
             process = await stack.enter_async_context(
                 open_process(
-                    settings.command or worker_command(),
+                    settings.command or worker_command(settings.spin_s),
                     wire_fd=theirs.fileno(),
                     more_fds=() if area is None else (area.offer.fd,),
                     memory_bytes=settings.worker_memory_bytes,

@@ -57,6 +57,7 @@ class ServingOptions(TypedDict, total=False):
     backoff_longest_s: float
     on_give_up: GiveUp
     warm_up_items: int
+    spin_s: float
     worker_memory_bytes: int
     command: tuple[str, ...]
 
