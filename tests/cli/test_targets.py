@@ -130,3 +130,18 @@ def test_what_is_no_target_is_told_so(text: str, says: str) -> None:
     with pytest.raises(TargetError) as caught:
         parse_target(text, {})
     assert says in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "broken", ["", "{}", '{"format": "pulse-tabular"', '{"format": "other", "task": "binary"}']
+)
+def test_a_trained_folder_whose_facts_are_broken_is_told_so(tmp_path: Path, broken: str) -> None:
+    (tmp_path / "recipe.json").write_text("{}")
+    (tmp_path / "model.json").write_text(broken)
+    with pytest.raises(
+        TargetError, match=r"model\.json' is not as pulse train writes it: .*; train the model again"
+    ):
+        parse_target(str(tmp_path), {})
+    (tmp_path / "model.json").unlink()
+    with pytest.raises(TargetError, match=r"is not as pulse train writes it: No such file"):
+        parse_target(str(tmp_path), {})

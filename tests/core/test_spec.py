@@ -133,7 +133,8 @@ def test_a_name_that_is_no_task_is_a_failed_load(target: Path, name: str, messag
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("raise ValueError('boom')", "ValueError: boom"),
+        ("raise ValueError('boom')", r"ValueError: boom \(\w+\.py, line 1\)"),
+        ("import json\njson.loads('{')", r"JSONDecodeError: .* \(\w+\.py, line 2\)"),
         ("import pulse_no_such_module", "No module named 'pulse_no_such_module'"),
         ("def f(:", "SyntaxError"),
         ("import sys; sys.exit(3)", "SystemExit: 3"),

@@ -128,6 +128,17 @@ def test_no_help_text_has_a_part_that_the_terminal_would_take_for_markup() -> No
     assert not [text for text in shown if re.search(r"(?<!\\)\[(?!/?(bold|dim)\])", text)]
 
 
+def test_every_whole_number_has_a_least_and_a_most() -> None:
+    """Without them a number that fits no machine word comes as far as a library that ends the process."""
+    numbers = [
+        parameter
+        for parameter in _parameters(typer.main.get_command(app))
+        if parameter.type_descriptor.annotation is int
+    ]
+    assert len(numbers) > 30
+    assert not [parameter.opts for parameter in numbers if None in {parameter.min, parameter.max}]
+
+
 def _parameters(command: Any) -> list[Any]:
     below = getattr(command, "commands", {}).values()
     return [*command.params, *(parameter for inner in below for parameter in _parameters(inner))]

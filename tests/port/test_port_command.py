@@ -211,7 +211,7 @@ def test_garbage_is_one_line_and_exit_code_4(sent: bytes, line: str) -> None:
         (
             [f"{TASKS}:Fails"],
             3,
-            "pulse: cannot load: Fails.load failed: OSError: the weights are not there\n",
+            "pulse: cannot load: Fails.load failed: OSError: the weights are not there (foreign_tasks.py, line ",
         ),
         ([f"{TASKS}:Nothing"], 3, "'Nothing' in"),
         (["no/such/folder"], 2, "there is no folder"),

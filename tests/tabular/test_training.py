@@ -187,11 +187,21 @@ def test_a_folder_that_cannot_be_written_is_known_before_training(tmp_path: Path
     require_free(tmp_path / "new" / "newer")
 
 
+@pytest.mark.skipif(
+    not Path("/proc/self").is_dir(), reason="there is no folder here that nobody can write to"
+)
+def test_a_folder_that_nobody_can_write_to_is_told_before_the_training() -> None:
+    with pytest.raises(TableError, match=r"/proc cannot be written: .*; choose another --out"):
+        require_free(Path("/proc/model"))
+
+
 @pytest.mark.parametrize(
     ("given", "text"),
     [
         ({"validation": 0.0}, "between 0 and 1, got 0.0"),
         ({"hidden": (0,)}, "at least 1"),
+        ({"hidden": (64, 10**12)}, "at most 8192 wide; got 2, the widest 1000000000000"),
+        ({"hidden": (1,) * 65}, "at most 64, each at most 8192 wide; got 65"),
         ({"epochs": 0}, "at least 1"),
         ({"dropout": 1.0}, "below 1, got 1.0"),
         ({"learning_rate": float("nan")}, "above 0 and finite, got nan"),

@@ -24,6 +24,8 @@ from typing import Annotated
 
 from typer import Argument, Option
 
+from pulse_ai.cli.limits import MOST_MS, MOST_SEED
+
 _MOST_S = 30 * 86_400
 _MOST_CONNECTIONS = 65_535
 
@@ -36,7 +38,9 @@ Warmup = Annotated[
     float, Option(min=0, max=_MOST_S, help="Seconds at the first rate that come first and are not counted.")
 ]
 Poisson = Annotated[bool, Option("--poisson", help="Arrivals as of independent users, not evenly spaced.")]
-Seed = Annotated[int, Option(min=0, help="Seed of --poisson: the same seed plans the same instants.")]
+Seed = Annotated[
+    int, Option(min=0, max=MOST_SEED, help="Seed of --poisson: the same seed plans the same instants.")
+]
 Method = Annotated[str | None, Option(help="HTTP method; else POST with a body and GET without.")]
 Body = Annotated[str | None, Option(help="One JSON body for every request.")]
 Bodies = Annotated[Path | None, Option(help="A file with one JSON body a line, sent in turn.")]
@@ -50,9 +54,9 @@ Timeout = Annotated[
     Option(min=0.001, max=_MOST_S, help="Seconds after its planned instant when a request is given up."),
 ]
 Within = Annotated[
-    float | None, Option(min=0, help="Milliseconds of a good answer; else the limit in --slo.")
+    float | None, Option(min=0, max=MOST_MS, help="Milliseconds of a good answer; else the limit in --slo.")
 ]
 Slo = Annotated[str | None, Option(help="Objectives, such as 'p99<250ms,errors<0.1%'.")]
 LagBound = Annotated[
-    float, Option(min=0, help="Milliseconds of send lag at p99 that the generator may have.")
+    float, Option(min=0, max=MOST_MS, help="Milliseconds of send lag at p99 that the generator may have.")
 ]

@@ -9,6 +9,7 @@ from typing import Annotated, TypeVar
 import typer
 
 from pulse_ai.cli.last_words import fail
+from pulse_ai.cli.limits import MOST_BATCH
 from pulse_ai.cli.serve_options import in_us
 from pulse_ai.cli.targets import parse_target
 from pulse_ai.core import MOST_SPIN_S, LoadFailed, SchedulerSettings, WireError, WorkerSettings
@@ -46,7 +47,7 @@ def run(
         str, typer.Option(metavar="etf|msgpack", help="etf: Erlang's External Term Format. Or msgpack.")
     ] = "etf",
     packet: Annotated[
-        int, typer.Option(metavar="1|2|4", help="Bytes of the length in front of each frame.")
+        int, typer.Option(min=1, max=4, metavar="1|2|4", help="Bytes of the length in front of each frame.")
     ] = 4,
     fds: Annotated[
         str,
@@ -56,7 +57,7 @@ def run(
         ),
     ] = "0,1",
     batch_size: Annotated[
-        int, typer.Option(min=1, help="Most requests that are predicted together.")
+        int, typer.Option(min=1, max=MOST_BATCH, help="Most requests that are predicted together.")
     ] = SchedulerSettings().batch_size,
     spin_us: Annotated[
         int,

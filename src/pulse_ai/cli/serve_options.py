@@ -4,17 +4,14 @@ from typing import Annotated
 
 import typer
 
+from pulse_ai.cli.limits import DAY_S, MOST_BATCH, MOST_ITEMS, MOST_MS, MOST_PROCESSES
 from pulse_ai.core import LEAST_MEMORY_BYTES, MOST_MEMORY_BYTES, MOST_SPIN_S
 
 _PRETRAINED = "Pretrained models"
 _FILES = "Files from scikit-learn"
 _LIMITS = "Limits"
 _WORKERS = "Workers"
-_DAY_S = 86_400
-_MOST_ITEMS = 1_000_000  # far above what fits into a queue's bytes; a sum of such numbers stays below 64 bits
-_MOST_BATCH = 65_536
 _MOST_LABELS = 1_000_000
-_MOST_PROCESSES = 1024
 _MOST_BODY_BYTES = 2**30
 
 
@@ -51,22 +48,22 @@ MaxBodyBytes = Annotated[
 QueueLimit = Annotated[
     int,
     typer.Option(
-        min=1, max=_MOST_ITEMS, help="Most items waiting; more are refused with 429.", rich_help_panel=_LIMITS
+        min=1, max=MOST_ITEMS, help="Most items waiting; more are refused with 429.", rich_help_panel=_LIMITS
     ),
 ]
 DeadlineMs = Annotated[
     float,
     typer.Option(
-        min=1, max=3_600_000, help="Time limit of a request that brings none.", rich_help_panel=_LIMITS
+        min=1, max=MOST_MS, help="Time limit of a request that brings none.", rich_help_panel=_LIMITS
     ),
 ]
 GraceS = Annotated[
     float,
     typer.Option(
-        min=0, max=_DAY_S, help="After SIGTERM: time for accepted work to finish.", rich_help_panel=_LIMITS
+        min=0, max=DAY_S, help="After SIGTERM: time for accepted work to finish.", rich_help_panel=_LIMITS
     ),
 ]
-BatchSize = Annotated[int, typer.Option(min=1, max=_MOST_BATCH, help="Most items in one batch.")]
+BatchSize = Annotated[int, typer.Option(min=1, max=MOST_BATCH, help="Most items in one batch.")]
 BatchMode = Annotated[
     str,
     typer.Option(
@@ -75,10 +72,10 @@ BatchMode = Annotated[
     ),
 ]
 BatchTimeoutMs = Annotated[
-    float, typer.Option(min=0, max=3_600_000, help="In timer mode: longest wait for a batch to fill.")
+    float, typer.Option(min=0, max=MOST_MS, help="In timer mode: longest wait for a batch to fill.")
 ]
 Workers = Annotated[
-    int, typer.Option(min=1, max=_MOST_PROCESSES, help="Processes for each model.", rich_help_panel=_WORKERS)
+    int, typer.Option(min=1, max=MOST_PROCESSES, help="Processes for each model.", rich_help_panel=_WORKERS)
 ]
 WorkerCommand = Annotated[
     str | None,
@@ -92,7 +89,7 @@ OverdueS = Annotated[
     float,
     typer.Option(
         min=0.001,
-        max=_DAY_S,
+        max=DAY_S,
         help="A batch that takes longer means a hung worker: it is killed.",
         rich_help_panel=_WORKERS,
     ),
@@ -100,7 +97,7 @@ OverdueS = Annotated[
 StartTimeoutS = Annotated[
     float,
     typer.Option(
-        min=0.001, max=_DAY_S, help="Longest silence of a worker that is loading.", rich_help_panel=_WORKERS
+        min=0.001, max=DAY_S, help="Longest silence of a worker that is loading.", rich_help_panel=_WORKERS
     ),
 ]
 OnGiveUp = Annotated[
@@ -152,7 +149,7 @@ Threads = Annotated[
     int | None,
     typer.Option(
         min=0,
-        max=_MOST_PROCESSES,
+        max=MOST_PROCESSES,
         help="Of the engine; one a core unless given.",
         rich_help_panel=_PRETRAINED,
     ),

@@ -108,7 +108,7 @@ def _read(text: str, hub_options: dict[str, Any]) -> Target:
             )
         return Target(repository.rpartition("/")[2].lower(), _hub_spec(text, hub_options))
     if _exists(text, Path.is_dir):
-        facts = _tabular_facts(Path(text) / "model.json")
+        facts = _tabular_facts(Path(text))
         if facts is not None:
             return _tabular_target(Path(text), facts, hub_options)
         return Target(Path(text).resolve().name.lower(), _hub_spec(str(Path(text).resolve()), hub_options))
@@ -130,13 +130,23 @@ class _TabularFacts(msgspec.Struct):
     name: str = ""
 
 
-def _tabular_facts(file: Path) -> _TabularFacts | None:
-    """Read what `pulse train` wrote; None where it did not write this folder."""
+def _tabular_facts(folder: Path) -> _TabularFacts | None:
+    """Read what `pulse train` wrote; None where it did not write this folder.
+
+    Raises:
+        TargetError: It did, but what it wrote is broken.
+    """
+    file = folder / "model.json"
     try:
         with file.open("rb") as opened:
             return msgspec.json.decode(opened.read(_MOST_FACTS_BYTES), type=_TabularFacts)
-    except (OSError, msgspec.MsgspecError):
-        return None
+    except (OSError, msgspec.MsgspecError) as error:
+        if not _exists(str(folder / "recipe.json"), Path.is_file):
+            return None
+        why = getattr(error, "strerror", None) or error
+        raise TargetError(
+            f"{str(file)!r} is not as pulse train writes it: {why}; train the model again"
+        ) from error
 
 
 def _tabular_target(folder: Path, facts: _TabularFacts, hub_options: dict[str, Any]) -> Target:

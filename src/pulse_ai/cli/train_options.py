@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from pulse_ai.cli.limits import MOST_CANDIDATES, MOST_COUNT
+
 _TRAINING = "Training"
 _TABLE = "Table"
 
@@ -85,6 +87,7 @@ Epochs = Annotated[
     int | None,
     typer.Option(
         min=1,
+        max=MOST_COUNT,
         help="Most passes over the rows. By default up to 200.",
         show_default=False,
         rich_help_panel=_TRAINING,
@@ -93,7 +96,11 @@ Epochs = Annotated[
 BatchSize = Annotated[
     int | None,
     typer.Option(
-        min=1, help="Rows in a step. By default 32 or 256.", show_default=False, rich_help_panel=_TRAINING
+        min=1,
+        max=MOST_COUNT,
+        help="Rows in a step. By default 32 or 256.",
+        show_default=False,
+        rich_help_panel=_TRAINING,
     ),
 ]
 LearningRate = Annotated[
@@ -111,7 +118,10 @@ Dropout = Annotated[
 Patience = Annotated[
     int,
     typer.Option(
-        min=1, help="Stop after so many epochs without a better validation loss.", rich_help_panel=_TRAINING
+        min=1,
+        max=MOST_COUNT,
+        help="Stop after so many epochs without a better validation loss.",
+        rich_help_panel=_TRAINING,
     ),
 ]
 Balance = Annotated[
@@ -121,6 +131,7 @@ Tune = Annotated[
     int | None,
     typer.Option(
         min=2,
+        max=MOST_CANDIDATES,
         metavar="N",
         help="Search among so many candidates first: shape, dropout, step size. Goes on where it was stopped.",
         show_default=False,

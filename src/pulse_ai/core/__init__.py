@@ -32,6 +32,7 @@ from pulse_ai.core.errors import WorkerLost as WorkerLost
 from pulse_ai.core.manifest import PROTOCOL_VERSION as PROTOCOL_VERSION
 from pulse_ai.core.manifest import Manifest as Manifest
 from pulse_ai.core.manifest import manifest_of as manifest_of
+from pulse_ai.core.places import describe_error as describe_error
 from pulse_ai.core.reasons import DEATH_REASONS as DEATH_REASONS
 from pulse_ai.core.reasons import DeathReason as DeathReason
 from pulse_ai.core.schema import ItemTypes as ItemTypes

@@ -13,6 +13,7 @@ from typing import Any, cast
 import msgspec
 
 from pulse_ai.core.errors import LoadFailed, TargetError
+from pulse_ai.core.places import describe_error
 from pulse_ai.core.task import Task
 
 
@@ -135,7 +136,7 @@ def _find(module: ModuleType, name: str) -> Any:
         for part in name.split("."):
             found = getattr(found, part, None)
     except Exception as error:
-        raise LoadFailed(f"cannot get {name!r} from {module.__name__!r}: {_text(error)}") from error
+        raise LoadFailed(f"cannot get {name!r} from {module.__name__!r}: {describe_error(error)}") from error
     return found
 
 
@@ -143,7 +144,7 @@ def _construct(cls: type[Task], spec: TaskSpec) -> Task:
     try:
         return cls(*spec.args, **spec.kwargs)
     except (Exception, SystemExit) as error:
-        raise LoadFailed(f"{cls.__name__} could not be built: {_text(error)}") from error
+        raise LoadFailed(f"{cls.__name__} could not be built: {describe_error(error)}") from error
 
 
 def _import(origin: str) -> ModuleType:
@@ -152,11 +153,7 @@ def _import(origin: str) -> ModuleType:
     except (ImportError, FileNotFoundError) as error:
         raise LoadFailed(f"cannot import {origin!r}: {error}") from error
     except (Exception, SystemExit) as error:  # a script without a __main__ guard may end with sys.exit()
-        raise LoadFailed(f"cannot import {origin!r}: {_text(error)}") from error
-
-
-def _text(error: BaseException) -> str:
-    return f"{type(error).__name__}: {error}"
+        raise LoadFailed(f"cannot import {origin!r}: {describe_error(error)}") from error
 
 
 def _import_file(path: Path) -> ModuleType:

@@ -8,7 +8,7 @@ import sys
 import threading
 from typing import NoReturn
 
-from pulse_ai.core import LoadFailed, ProgressReport, PulseError, Task, TaskSpec, build_task
+from pulse_ai.core import LoadFailed, ProgressReport, PulseError, Task, TaskSpec, build_task, describe_error
 
 
 def load_task(spec: TaskSpec, report: ProgressReport) -> Task:
@@ -24,7 +24,7 @@ def load_task(spec: TaskSpec, report: ProgressReport) -> Task:
     except PulseError:
         raise
     except BaseException as error:  # a panic in Rust is a BaseException, and so is sys.exit
-        raise LoadFailed(f"{type(task).__name__}.load failed: {type(error).__name__}: {error}") from error
+        raise LoadFailed(f"{type(task).__name__}.load failed: {describe_error(error)}") from error
     return task
 
 

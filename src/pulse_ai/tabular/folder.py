@@ -3,8 +3,8 @@
 __all__ = ("TUNING_LOG", "require_free", "write_table_folder")
 
 import hashlib
-import os
 import re
+import tempfile
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -90,9 +90,12 @@ def require_free(folder: Path) -> None:
     there = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
     if not there.is_dir():
         raise TableError(f"{there} is a file; choose another --out")
-    if not os.access(there, os.R_OK | os.W_OK | os.X_OK):
-        raise TableError(f"{there} cannot be written; choose another --out")
-    names = {file.name for file in folder.iterdir()} if folder.is_dir() else set[str]()
+    try:
+        with tempfile.TemporaryFile(dir=there):  # the permissions alone do not say it: /proc has all of them
+            pass
+        names = {file.name for file in folder.iterdir()} if folder.is_dir() else set[str]()
+    except OSError as error:
+        raise TableError(f"{there} cannot be written: {error.strerror}; choose another --out") from error
     others = {name for name in names if name != TUNING_LOG and not name.startswith(f".{TUNING_LOG}.")}
     cut_off = "recipe.json" in others and others <= _WRITTEN
     if others and not cut_off and "model.json" not in others:

@@ -13,6 +13,7 @@ _SMALL_BATCH, _LARGE_BATCH = 32, 256
 _STEPS = 40_000  # about as many updates as a run without an epoch count may have
 _MOST_EPOCHS, _LEAST_EPOCHS = 200, 5
 _LARGE_BATCH_RATE, _SMALL_BATCH_RATE = 2e-3, 1e-3
+_MOST_WIDTH, _MOST_LAYERS = 8_192, 64  # the weights between two layers of that width have 268 MB
 _LINEAR_SHARE = 10.0  # a linear model bears larger steps
 
 
@@ -22,7 +23,7 @@ class TableSettings:
 
     Attributes:
         task: ``binary``, ``multiclass`` or ``regression``; None: what the target column looks like.
-        hidden: Width of each hidden layer; empty trains a linear model.
+        hidden: Width of each hidden layer, at most 8,192; empty trains a linear model. At most 64 of them.
         epochs: The most passes over the training rows; None: 200, fewer where there are very many rows.
         batch_size: Rows in a step; None: 32, and 256 from 4,000 rows on.
         learning_rate: The first step's size; None: 0.001 for small batches, 0.002 for large ones, and ten times
@@ -62,6 +63,11 @@ class TableSettings:
         counts = (*self.hidden, self.patience, self.epochs, self.batch_size)
         if min(count for count in counts if count is not None) < 1:
             raise TableError("hidden widths, epochs, batch size and patience are at least 1")
+        if max(self.hidden, default=1) > _MOST_WIDTH or len(self.hidden) > _MOST_LAYERS:
+            raise TableError(
+                f"hidden layers are at most {_MOST_LAYERS}, each at most {_MOST_WIDTH} wide; "
+                f"got {len(self.hidden)}, the widest {max(self.hidden)}"
+            )
         if not 0.0 <= self.dropout < 1.0:
             raise TableError(f"dropout is at least 0 and below 1, got {self.dropout}")
         if self.learning_rate is not None and not 0.0 < self.learning_rate < float("inf"):
