@@ -25,7 +25,7 @@ _DATETIME_FORMATS = (
 )  # fmt: skip
 _DECIMAL_COMMA = re.compile(r"[+-]?\d{1,3}(\.\d{3})*,\d+|[+-]?\d+(,\d+)?")
 _NEARLY = 0.5
-_TRUTH = ("true", "false")
+_TRUE, _FALSE = ("true", "True", "TRUE"), ("false", "False", "FALSE")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +58,11 @@ class Plan:
         """Whether instants carry a zone."""
         return self.format.endswith("z")
 
+    @property
+    def _is_slow(self) -> bool:
+        """Whether Polars reads a value of this format more slowly than it looks one up that it has read."""
+        return "%.f" in self.format
+
     def expression(self, text: "pl.Expr", nulls: Sequence[str]) -> "pl.Expr":
         """Return the values; null where the text is null or does not fit."""
         import polars as pl
@@ -67,13 +72,15 @@ class Plan:
             case "text":
                 return text
             case "boolean":
-                lower = text.str.to_lowercase()
-                return pl.when(lower.is_in(_TRUTH)).then(lower == "true")
+                is_true = text.is_in(_TRUE)
+                return pl.when(is_true | text.is_in(_FALSE)).then(is_true)
             case "date":
-                return text.str.to_date(self.format, strict=False)
+                return text.str.to_date(self.format, strict=False, cache=self._is_slow)
             case "datetime":
                 zone = "UTC" if self.has_zone else None
-                return text.str.to_datetime(self.format, strict=False, time_zone=zone, time_unit="us")
+                return text.str.to_datetime(
+                    self.format, strict=False, time_zone=zone, time_unit="us", cache=self._is_slow
+                )
             case "integer" | "number":
                 return self._number(text)
 
@@ -97,15 +104,18 @@ class Plan:
     def _number(self, text: "pl.Expr") -> "pl.Expr":
         import polars as pl
 
-        if not self.declared:  # 007 is a name, not a number
-            point = text.str.starts_with("0,") if self.decimal_comma else text.str.starts_with("0.")
-            coded = text.str.starts_with("0") & (text.str.len_bytes() > 1) & ~point
-            text = pl.when(~coded).then(text)
+        plain = text
         if self.decimal_comma:
-            text = text.str.replace_all(".", "", literal=True).str.replace(",", ".", literal=True)
+            plain = text.str.replace_all(".", "", literal=True).str.replace(",", ".", literal=True)
         if self.kind == "integer":
-            return text.cast(pl.Int64, strict=False)
-        return text.cast(pl.Float64, strict=False).fill_nan(None)
+            values = plain.cast(pl.Int64, strict=False)
+        else:
+            values = plain.cast(pl.Float64, strict=False).fill_nan(None)
+        if self.declared:
+            return values
+        point = "0," if self.decimal_comma else "0."
+        coded = text.str.starts_with("0") & (text != "0") & ~text.str.starts_with(point)
+        return pl.when(~coded).then(values)  # 007 is a name, not a number
 
 
 def _is_number(text: str) -> bool:
