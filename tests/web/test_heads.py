@@ -1,5 +1,6 @@
 """A head that was seen before is not read again, and that changes no answer."""
 
+import itertools
 from typing import Any, cast
 
 import pytest
@@ -74,6 +75,63 @@ def test_heads_that_are_never_alike_take_bounded_memory() -> None:
     assert known.find(post(b"[1]", b"x-trace: 2999")) is not None
 
 
+TRACE = b"traceparent: 00-%d-01"
+
+
+@pytest.mark.parametrize("lines", [(TRACE % 2,), (), (TRACE % 3, b"X-Request-Id: b")])
+def test_lines_that_nobody_reads_may_differ_or_be_missing(lines: tuple[bytes, ...]) -> None:
+    known = KnownHeads()
+    known.learn(post(b"[1]", TRACE % 1, b"X-Request-Id: a"), ENDPOINT, head(3, key="k"))
+    found = known.find(post(b"[2]", *lines))
+    assert found is not None
+    assert found[0] == (ENDPOINT, 3, 0.5, "batch", "key:k")
+    assert found[1] == b"[2]"
+
+
+def test_heads_that_differ_in_such_lines_only_are_remembered_once() -> None:
+    known = KnownHeads()
+    for number in range(3):
+        known.learn(post(b"[1]", TRACE % number), ENDPOINT, head(3))
+    assert len(known) == 1
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"traceparent: a\nContent-Length: 9",
+        b"traceparent: a\rContent-Length: 9",
+        b"traceparent: \x00",
+        b"traceparent: \xe9",
+        b"traceparent: a\tb",
+        b"traceparent: a\r\n folded",
+        b"traceparent: a\r\ntraceparent: b",
+        b"traceparent : a",
+        b"Traceparent: a",
+        b" traceparent: a",
+        b"x-traceparent: a",
+        b"traceparents: a",
+    ],
+)
+def test_a_line_that_only_looks_like_one_of_those_is_left_to_the_parser(line: bytes) -> None:
+    known = KnownHeads()
+    known.learn(post(b"[1]", TRACE % 1), ENDPOINT, head(3))
+    assert known.find(post(b"[1]", line)) is None
+
+
+def test_a_head_with_a_strange_line_is_not_learned() -> None:
+    known = KnownHeads()
+    known.learn(post(b"[1]", b"traceparent: \xe9"), ENDPOINT, head(3))
+    assert len(known) == 0
+
+
+def test_spellings_without_end_take_bounded_memory() -> None:
+    known = KnownHeads()
+    names = [bytes(name) for name in itertools.product(*zip(b"traceparent", b"TRACEPARENT", strict=True))]
+    for name in names[:100]:
+        known.learn(post(b"[1]", name + b": 1"), ENDPOINT, head(3))
+    assert len(known._marks) == 16
+
+
 @given(noise=st.binary(max_size=200))
 def test_bytes_that_were_not_learned_are_not_found(noise: bytes) -> None:
     known = KnownHeads()
@@ -106,6 +164,9 @@ async def ask(service: Service, line: Line, request: bytes) -> bytes:
         post(b'"w"', b"x-request-timeout-ms: 1e9"),
         post(b'"w"', b"connection: close"),
         post(b'"w"').replace(b"/api/echo", b"/api/nobody"),
+        post(b'"w"', b"traceparent: 00-2-01"),
+        post(b'"w"', b"traceparent: a\nconnection: close"),
+        post(b'"w"', b"traceparent: a\r\n b"),
         b"GET /healthz HTTP/1.1\r\n\r\n",
         b"nonsense\r\n\r\n",
     ],
@@ -117,7 +178,7 @@ async def test_after_a_known_head_everything_is_answered_as_on_a_new_connection(
     service = make_service(schema={"type": "string"}, deadline_s=60.0)
     line, fresh = (Line(service, lanes=service.app.lanes) for _ in range(2))
     for _ in range(3):
-        assert (await ask(service, line, post(b'"v"'))).endswith(b'"v"')
+        assert (await ask(service, line, post(b'"v"', b"traceparent: 00-1-01"))).endswith(b'"v"')
     assert learned(line) == 1
     assert parts(await ask(service, line, again)) == parts(await ask(service, fresh, again))
     for one in (line, fresh):
