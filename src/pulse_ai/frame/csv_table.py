@@ -1,4 +1,4 @@
-"""A CSV file on its way to a frame: all text first, then each column by its plan."""
+"""A CSV file on its way to a frame: text turns into values by each column's plan while the file is read."""
 
 __all__ = ("CsvTable",)
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 _SAMPLE_ROWS = 500
 _CHECKED_ROWS = 50_000
 _MOST_SHOWN = 40
+_IS_THERE = "\0"  # no name of a column: a file with zero bytes is turned down
 
 
 @dataclass(slots=True)
@@ -48,26 +49,33 @@ class CsvTable:
         return cls(path, layout, tuple(nulls), list(layout.oddities))
 
     def read(self, types: Mapping[str, str]) -> "pl.DataFrame":
-        """Return all rows.
+        """Return all rows. Goes through the file once, and again for columns whose values do not fit.
 
         Raises:
             ReadFailed: The file is broken, or a value does not fit a declared type.
         """
         import polars as pl
 
-        text = self._without_empty_lines(self._collect(self._text()))
+        records = self._records()
+        text = _without_empty_lines(records)
         values: dict[str, pl.Series] = {}
 
-        def misfits(plans: Mapping[str, Plan]) -> dict[str, int]:
-            """Turn the columns into values, keep them, and count what did not fit."""
-            values.update(self._values(text, plans))
-            more = {name: values[name].null_count() - text[name].null_count() for name in plans}
-            return self._misses(text.lazy(), plans, more)
+        def nulls_made(plans: Mapping[str, Plan]) -> dict[str, int]:
+            """Keep the values, and count what became null beside them."""
+            nulls = [pl.col(name).is_null() for name in plans]
+            wanted = enumerate([*self._expressions(plans), *nulls])
+            found = self._collect(text.select(each.alias(str(place)) for place, each in wanted))
+            made, were = found[:, : len(plans)], found[:, len(plans) :]
+            values.update({name: series.alias(name) for name, series in zip(plans, made, strict=True)})
+            return {
+                name: after.null_count() - int(before.sum())
+                for name, after, before in zip(plans, made, were, strict=True)
+            }
 
-        plans = self._settle(text.lazy(), self._plans(text.head(_SAMPLE_ROWS), types), misfits)
-        late = {name: plan for name, plan in plans.items() if plan.kind == "text"}
-        values.update(self._values(text, late))
-        return pl.DataFrame([values[name] for name in plans])
+        plans = self._settle(records, types, nulls_made)
+        frame = pl.DataFrame([values[name] for name in plans])
+        self._note_missing(frame, records)
+        return frame
 
     def scan(self, types: Mapping[str, str]) -> "pl.LazyFrame":
         """Return a lazy frame. Goes through the file once, or more often where values do not fit.
@@ -82,20 +90,18 @@ class CsvTable:
                 f"only UTF-8 can be streamed, this is {self.layout.encoding}; use read_csv, or convert it",
                 file=str(self.path),
             )
-        text = self._text()
-        plans = self._plans(self._collect(text.head(_SAMPLE_ROWS)), types)
-        if len(plans) > 1 and self._collect(text.select(_is_empty_line().sum())).item():
-            text = text.filter(~_is_empty_line())
+        records = self._records()
+        text = _without_empty_lines(records)
 
-        def misfits(plans: Mapping[str, Plan]) -> dict[str, int]:
-            """Count, in one pass, what would not fit."""
+        def nulls_made(plans: Mapping[str, Plan]) -> dict[str, int]:
+            """Count what would become null."""
             after = [expression.null_count() for expression in self._expressions(plans)]
-            more = [found - pl.col(name).null_count() for found, name in zip(after, plans, strict=True)]
-            return self._misses(text, plans, self._collect(text.select(more)).row(0, named=True))
+            more = [made - pl.col(name).null_count() for made, name in zip(after, plans, strict=True)]
+            return self._collect(text.select(more)).row(0, named=True)
 
-        return text.select(self._expressions(self._settle(text, plans, misfits)))
+        return text.select(self._expressions(self._settle(records, types, nulls_made)))
 
-    def _text(self) -> "pl.LazyFrame":
+    def _records(self) -> "pl.LazyFrame":
         """Return the file as text columns, under the layout's names."""
         import polars as pl
 
@@ -137,42 +143,44 @@ class CsvTable:
 
     def _settle(
         self,
-        text: "pl.LazyFrame",
-        plans: Mapping[str, Plan | None],
-        misfits: Callable[[Mapping[str, Plan]], dict[str, int]],
+        records: "pl.LazyFrame",
+        types: Mapping[str, str],
+        nulls_made: Callable[[Mapping[str, Plan]], dict[str, int]],
     ) -> dict[str, Plan]:
-        """Widen plans until every value of the file fits."""
+        """Guess plans from the first rows, and widen them until every value of the file fits.
+
+        Args:
+            records: The columns as text, empty lines among them.
+            types: What was declared.
+            nulls_made: Takes plans, and says how many nulls more a column has by its plan than as text.
+        """
+        guesses = self._plans(self._collect(records.head(_SAMPLE_ROWS)), types)
+        text = _without_empty_lines(records)
         settled: dict[str, Plan] = {}
-        waiting = {name: plan or Plan("integer") for name, plan in plans.items()}
+        waiting = {name: plan or Plan("integer") for name, plan in guesses.items()}
         while waiting:
-            texts = {name: plan for name, plan in waiting.items() if plan.kind == "text"}
-            settled |= texts
-            waiting = {name: plan for name, plan in waiting.items() if name not in texts}
-            counts = misfits(waiting) if waiting else {}
-            settled |= {name: plan for name, plan in waiting.items() if not counts[name]}
+            misfits = self._misfits(text, waiting, nulls_made(waiting))
+            settled |= {name: plan for name, plan in waiting.items() if not misfits[name]}
             waiting = {
-                name: self._widened(text, name, plan, counts[name])
+                name: self._widened(text, name, plan, misfits[name])
                 for name, plan in waiting.items()
-                if counts[name]
+                if misfits[name]
             }
         self.oddities += [
             f"column {name!r} is text: {plan.why}" for name, plan in settled.items() if plan.why
         ]
-        return {name: settled[name] for name in plans}
+        return {name: settled[name] for name in guesses}
 
-    def _misses(
-        self, text: "pl.LazyFrame", plans: Mapping[str, Plan], more: Mapping[str, int]
+    def _misfits(
+        self, text: "pl.LazyFrame", plans: Mapping[str, Plan], nulls_made: Mapping[str, int]
     ) -> dict[str, int]:
         """Return how many values of each column are there but do not fit its plan.
 
-        Args:
-            text: The columns as text.
-            plans: Their plans.
-            more: How many nulls each got by its plan: what means null, and what does not fit.
+        What became null means null or does not fit; telling the two apart is dear, so it is done only here.
         """
         import polars as pl
 
-        doubtful = [name for name in plans if more[name] > 0]
+        doubtful = [name for name, plan in plans.items() if plan.kind != "text" and nulls_made[name]]
         if not doubtful:
             return dict.fromkeys(plans, 0)
         counts = [plans[name].misses(pl.col(name), self.nulls).sum().alias(name) for name in doubtful]
@@ -210,32 +218,39 @@ class CsvTable:
         row, value = self._collect(found).row(0)
         return value[:_MOST_SHOWN], line_of_row(self.path, self.layout, row)
 
-    def _values(self, text: "pl.DataFrame", plans: Mapping[str, Plan]) -> "dict[str, pl.Series]":
-        """Turn columns of text into values; lazily, because Polars computes shared parts only once then."""
-        return text.lazy().select(self._expressions(plans)).collect().to_dict()
-
     def _expressions(self, plans: Mapping[str, Plan]) -> list["pl.Expr"]:
         import polars as pl
 
         return [plan.expression(pl.col(name), self.nulls).alias(name) for name, plan in plans.items()]
 
-    def _without_empty_lines(self, text: "pl.DataFrame") -> "pl.DataFrame":
-        """Leave out lines with nothing in them, and say where lines were cut short."""
-        if text.width < 2 or not text[:, -1].null_count():
-            return text
-        kept = text.filter(~_is_empty_line())
-        if kept.height < text.height:
-            self.oddities.append(f"{text.height - kept.height} empty lines were left out")
+    def _note_missing(self, frame: "pl.DataFrame", records: "pl.LazyFrame") -> None:
+        """Say how many lines were left out as empty, and where lines were cut short."""
+        if frame.width < 2:
+            return
+        import polars as pl
+
+        empty = self._collect(records.select(pl.len())).item() - frame.height
+        if empty:
+            self.oddities.append(f"{empty} empty lines were left out")
+        if not empty and not frame[:, -1].null_count():
+            return
         short = short_lines(self.path, self.layout, most_rows=_CHECKED_ROWS)
         if short:
             self.oddities.append(
-                f"{short.records} lines have fewer than {text.width} fields (the first is line "
+                f"{short.records} lines have fewer than {frame.width} fields (the first is line "
                 f"{short.first_line}); what they lack is null"
             )
-        return kept
 
 
-def _is_empty_line() -> "pl.Expr":
+def _without_empty_lines(records: "pl.LazyFrame") -> "pl.LazyFrame":
+    """Leave out records with nothing in them, unless a record is one field.
+
+    Whether there is anything is a column of its own, because Polars takes minutes to push a condition on thousands
+    of columns down into a file.
+    """
     import polars as pl
 
-    return pl.all_horizontal(pl.all().is_null())
+    if len(records.collect_schema()) < 2:
+        return records
+    there = pl.coalesce(pl.all()).is_not_null()
+    return records.with_columns(there.alias(_IS_THERE)).filter(_IS_THERE).drop(_IS_THERE)
