@@ -35,6 +35,9 @@ _PARTS: dict[str, Callable[[Any], float]] = {
     "second": lambda instant: instant.second,
 }
 
+# In microseconds, and how many of them there are: whole numbers are divided faster than a calendar is asked.
+_TIMES_OF_DAY = {"hour": (3_600_000_000, 24), "minute": (60_000_000, 60), "second": (1_000_000, 60)}
+
 
 @dataclass(frozen=True, slots=True)
 class NumberSource:
@@ -79,7 +82,12 @@ def _part_expression(values: "pl.Expr", part: str, column: Column) -> "pl.Expr":
     if column.has_zone:
         values = values.dt.convert_time_zone("UTC").dt.replace_time_zone(None)
     instants = values.cast(pl.Datetime("us"))
-    return instants.cast(pl.Int64) / 1e6 if part == "seconds" else _dt_part(instants, part)
+    if part == "seconds":
+        return instants.cast(pl.Int64) / 1e6
+    if part not in _TIMES_OF_DAY:
+        return _dt_part(instants.dt.date(), part)
+    unit, count = _TIMES_OF_DAY[part]
+    return instants.cast(pl.Int64) // unit % count  # both round down, before 1970 too
 
 
 def _dt_part(values: "pl.Expr", part: str) -> "pl.Expr":
