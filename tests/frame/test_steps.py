@@ -6,6 +6,7 @@ import datetime as dt
 import json
 import subprocess
 import sys
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -32,6 +33,7 @@ from pulse_ai.frame import (
     TextLength,
     propose_recipe,
 )
+from pulse_ai.frame.batches import batches_of
 from pulse_ai.frame.learned import Counts, Moments, Sample
 
 _X = pl.DataFrame({"x": [1.0, 2.0, None, 6.0]})
@@ -91,6 +93,8 @@ def _table(frame: pl.DataFrame, *steps: Step) -> dict[str, list[float]]:
          {"b c": [3, 0], "q": [2, 8]}),
         (pl.DataFrame({"on": [_NOON], "off": [_NOON + dt.timedelta(minutes=3)]}),
          [Derive("minutes", "(off - on) / 60"), Drop("times")], {"minutes": [3]}),
+        (_X, [Impute("numbers", how="constant", value=9.0), Impute("numbers", how="mean"), MinMax()],
+         {"x": [0, 0.125, 1, 0.625]}),
         (pl.DataFrame({"x": [1.0, 3.0], "t": ["a", "b"]}), [OneHot(), Standardise("numbers")],
          {"x": [-1, 1], "t=a": [1, 0], "t=b": [0, 1]}),
     ],
@@ -271,6 +275,39 @@ def test_moments_in_batches_are_the_moments_of_the_whole() -> None:
         moments.add(np.append(batch, np.nan))
     assert np.isclose(moments.mean, values.mean(), rtol=1e-12)
     assert np.isclose(moments.deviation, values.std(), rtol=1e-9)
+
+
+def test_what_is_known_of_a_column_says_what_filling_its_nulls_makes_of_it() -> None:
+    values = np.array([3.0, np.nan, 5.0, np.nan, np.nan, 10.0])
+    known, whole = Moments(), Moments()
+    known.add(values)
+    whole.add(np.nan_to_num(values, nan=-2.0))
+    found = known.filled(-2.0)
+    assert (found.count, found.nulls, found.low, found.high) == (6, 0, -2.0, 10.0)
+    assert np.isclose(found.mean, whole.mean)
+    assert np.isclose(found.deviation, whole.deviation)
+    assert (known.count, known.nulls) == (3, 3)
+
+    counts = Counts({"a": 2, "b": 1}, nulls=4)
+    assert counts.filled("b") == Counts({"a": 2, "b": 5})
+    assert counts == Counts({"a": 2, "b": 1}, nulls=4)
+
+
+def test_steps_that_build_on_each_other_learn_from_one_pass(monkeypatch: pytest.MonkeyPatch) -> None:
+    frame = pl.DataFrame({"x": [1.0, None, 4.0, 9.0], "town": ["a", "b", None, "b"]})
+    passes: list[tuple[str, ...]] = []
+
+    def counted(frame: pl.DataFrame, columns: Sequence[str]) -> Iterator[pl.DataFrame]:
+        passes.append(tuple(columns))
+        return batches_of(frame, columns)
+
+    monkeypatch.setattr("pulse_ai.frame.passes.batches_of", counted)
+    recipe = Recipe((Impute("numbers"), Impute("texts", how="mode"), Standardise(), OneHot()))
+    features = recipe.fit(frame).transform(frame)
+
+    assert passes == [("x", "town")]
+    filled = np.array([1.0, 4.0, 4.0, 9.0])
+    assert np.allclose(features[:, 0], (filled - filled.mean()) / filled.std())
 
 
 def test_a_sample_is_uniform_bounded_and_the_same_each_time() -> None:

@@ -34,7 +34,9 @@ class FittedImpute(msgspec.Struct, frozen=True, tag="impute"):
             self._flag(table, dict(zip(numbers, ids, strict=True)))
         for name, value in self.values.items():
             entry = table.entries[name]
-            entry.fill, entry.nulls = value, False
+            if entry.fill is None:  # another step has left no nulls
+                entry.fill = value
+            entry.nulls = False
             if entry.text or (entry.source is not None and entry.source.part == "value"):
                 table.filled.add(name)
         if ids:

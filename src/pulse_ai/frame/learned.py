@@ -4,7 +4,7 @@ __all__ = ("MOST_CATEGORIES", "Counts", "Moments", "Sample")
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +31,7 @@ class Moments:
         squares: The sum of the squares of their distances from the mean.
         low: The least.
         high: The greatest.
+        nulls: How many nulls were left out.
     """
 
     count: int = 0
@@ -38,25 +39,38 @@ class Moments:
     squares: float = 0.0
     low: float = math.inf
     high: float = -math.inf
+    nulls: int = 0
 
     def add(self, values: NDArray[np.float64]) -> None:
         """Take in a batch; NaN is null."""
         known = values[~np.isnan(values)]
+        self.nulls += len(values) - len(known)
         if not len(known):
             return
-        count = self.count + len(known)
         with np.errstate(
             over="ignore", invalid="ignore"
         ):  # whoever asks for the deviation looks whether it is finite
             mean = float(known.mean())
-            away = mean - self.mean
-            self.squares += (
-                float(np.square(known - mean).sum()) + away * away * self.count * len(known) / count
-            )
-        self.mean += away * len(known) / count
-        self.count = count
+            squares = float(np.square(known - mean).sum())
+            self.join(len(known), mean, squares)
         self.low = min(self.low, float(known.min()))
         self.high = max(self.high, float(known.max()))
+
+    def filled(self, value: float) -> "Moments":
+        """Return the moments of the same column with ``value`` for its nulls."""
+        found = replace(self, nulls=0)
+        if self.nulls:
+            found.join(self.nulls, value, 0.0)
+            found.low, found.high = min(self.low, value), max(self.high, value)
+        return found
+
+    def join(self, count: int, mean: float, squares: float) -> None:
+        """Take in values of which count, mean and sum of squares are known, but for their range."""
+        whole = self.count + count
+        away = mean - self.mean
+        self.squares += squares + away * away * self.count * count / whole
+        self.mean += away * count / whole
+        self.count = whole
 
     @property
     def deviation(self) -> float:
@@ -88,6 +102,13 @@ class Counts:
         if len(known) > MOST_CATEGORIES:
             raise RecipeError(f"more than {MOST_CATEGORIES} different values; use HashBuckets, or Drop")
         self.nulls += nulls
+
+    def filled(self, value: str | float) -> "Counts":
+        """Return the counts of the same column with ``value`` for its nulls."""
+        found = Counts(dict(self.by_value))
+        if self.nulls:
+            found.add({value: self.nulls}, nulls=0)
+        return found
 
     def most_frequent(self) -> list[tuple[str | float, int]]:
         """Return values and rows, the most frequent first; equal ones in order of the value."""

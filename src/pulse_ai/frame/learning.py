@@ -1,21 +1,18 @@
-"""Fits the steps of a recipe: as few passes over the frame as the steps allow, each in bounded memory."""
+"""Fits the steps of a recipe, in as few passes over the frame as they allow."""
 
 __all__ = ("learn",)
 
 from collections.abc import Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-import numpy as np
-from numpy.typing import NDArray
 
-from pulse_ai.frame.batches import available_cores, batches_of, describe_columns, encode_frame, run_operations
+from pulse_ai.frame.batches import describe_columns
 from pulse_ai.frame.columns import Column, kind_of
 from pulse_ai.frame.errors import RecipeError
 from pulse_ai.frame.fitted import FittedOneHot, FittedOrdinal, FittedStep
 from pulse_ai.frame.fitting import Learned, Need, finish, needs, touched
-from pulse_ai.frame.learned import Counts, Moments, Sample
+from pulse_ai.frame.passes import Passes
 from pulse_ai.frame.steps import Step
 from pulse_ai.frame.table import Table
 
@@ -41,19 +38,19 @@ def learn(
         for column in describe_columns(frame, without=without)
     ]
     table = Table.of(columns)
-    passes = _Passes(frame, table)
+    passes = Passes(frame, table)
     fitted: list[FittedStep] = []
     group: list[tuple[Step, tuple[str, ...]]] = []  # steps that wait for the same pass
-    for step in steps:
+    for place, step in enumerate(steps):
         if group and not _stands_apart(step, table, group):
-            fitted += _finish_group(group, table, passes)
+            fitted += _finish_group(group, steps[place:], table, passes)
             group = []
         names = touched(step, table)
         if needs(step, names):
             group.append((step, names))
         else:
             fitted.append(_apply(step, names, table, {}))
-    fitted += _finish_group(group, table, passes)
+    fitted += _finish_group(group, (), table, passes)
     _check_kinds(frame, table)
     _check_nulls(table)
     return _with_examples(columns, fitted), fitted
@@ -70,99 +67,33 @@ def _stands_apart(step: Step, table: Table, group: Sequence[tuple[Step, tuple[st
 
 
 def _finish_group(
-    group: Sequence[tuple[Step, tuple[str, ...]]], table: Table, passes: "_Passes"
+    group: Sequence[tuple[Step, tuple[str, ...]]], later: Sequence[Step], table: Table, passes: Passes
 ) -> list[FittedStep]:
     if not group:
         return []
     wanted = [need for step, names in group for need in needs(step, names)]
-    found = passes.learn(wanted)
+    found = passes.learn(wanted, _foreseen(later, table))
     return [_apply(step, names, table, found) for step, names in group]
+
+
+def _foreseen(later: Sequence[Step], table: Table) -> list[Need]:
+    """Return the moments that later steps want of columns that are there already.
+
+    They cost next to nothing and always exist. Counts may be too many, of a column that a step drops before.
+    """
+    found: list[Need] = []
+    for step in later:
+        try:
+            found += [need for need in needs(step, touched(step, table)) if need.what == "moments"]
+        except RecipeError:  # what it wants is made by a step before it; what is wrong is said in its turn
+            continue
+    return found
 
 
 def _apply(step: Step, names: tuple[str, ...], table: Table, found: dict[Need, Any]) -> FittedStep:
     fitted = finish(step, table, names, Learned(found))
     fitted.apply(table)
     return fitted
-
-
-class _Passes:
-    """Goes over a frame as often as the steps need it.
-
-    Args:
-        frame: The training frame.
-        table: What the columns are by now; steps change it between passes.
-    """
-
-    def __init__(self, frame: "pl.DataFrame | pl.LazyFrame", table: Table) -> None:
-        self._frame = frame
-        self._table = table
-        self._texts: dict[str, Counts] = {}  # of whole columns; imputing moves nulls without another count
-
-    def learn(self, wanted: Sequence[Need]) -> dict[Need, Any]:
-        """Go over the frame once and learn what is wanted of the columns as they are by now."""
-        entries = self._table.entries
-        texts = [need for need in wanted if entries[need.name].text]
-        numbers = [need for need in wanted if not entries[need.name].text]
-        found = {need: _collector(need) for need in numbers}
-        columns = {entries[need.name].text for need in texts} - self._texts.keys()
-        if numbers or columns:
-            self._go(found, {name: Counts() for name in columns})
-        return found | {need: self._filled(need.name) for need in texts}
-
-    def _go(self, found: dict[Need, Any], texts: dict[str, Counts]) -> None:
-        table = self._table
-        ids = {need: table.number_of(need.name, need.what) for need in found}
-        used = {source.column for source in (*table.numbers, *table.codes)} | texts.keys()
-        with ThreadPoolExecutor(available_cores()) as pool:
-            jobs: list[Future[None]] = []
-            for batch in batches_of(self._frame, [name for name in table.columns if name in used]):
-                encoded = encode_frame(batch, table.columns, table.numbers, table.codes)
-                bank = run_operations(encoded, table.operations)
-                _finish(jobs)  # batches are learned in their order; the next one is encoded meanwhile
-                jobs = [pool.submit(_learn_number, need, bank[ids[need]], found[need]) for need in found]
-                jobs += [pool.submit(_count_texts, batch[name], counts) for name, counts in texts.items()]
-            _finish(jobs)
-            samples = [each for each in found.values() if isinstance(each, Sample)]
-            list(pool.map(Sample.quantiles, samples))
-        self._texts |= texts
-
-    def _filled(self, name: str) -> Counts:
-        """Return the counts of a text column, its nulls counted as what stands for them."""
-        entry = self._table.entries[name]
-        whole = self._texts[entry.text]
-        counts = Counts(dict(whole.by_value), whole.nulls)
-        if entry.fill is not None and whole.nulls:
-            counts.add({entry.fill: whole.nulls}, nulls=-whole.nulls)
-        return counts
-
-
-def _finish(jobs: Sequence[Future[None]]) -> None:
-    for job in jobs:
-        job.result()
-
-
-def _collector(need: Need) -> Moments | Counts | Sample:
-    if need.what == "quantiles":
-        return Sample(need.shares)
-    return Moments() if need.what == "moments" else Counts()
-
-
-def _learn_number(need: Need, values: NDArray[np.float64], found: Any) -> None:
-    if need.what != "counts":
-        found.add(values)
-        return
-    known = values[~np.isnan(values)]
-    distinct, counts = np.unique(known, return_counts=True)
-    found.add(dict(zip(distinct.tolist(), counts.tolist(), strict=True)), nulls=len(values) - len(known))
-
-
-def _count_texts(texts: "pl.Series", found: Counts) -> None:
-    import polars as pl
-
-    table = texts.cast(pl.String).alias("value").value_counts(name="rows")
-    counts: dict[Any, int] = dict(table.iter_rows())
-    nulls = counts.pop(None, 0)
-    found.add(counts, nulls)
 
 
 def _check_kinds(frame: "pl.DataFrame | pl.LazyFrame", table: Table) -> None:
