@@ -34,7 +34,8 @@ from pulse_ai.frame import (
     propose_recipe,
 )
 from pulse_ai.frame.batches import batches_of
-from pulse_ai.frame.learned import Counts, Moments, Sample
+from pulse_ai.frame.learned import Counts, Moments
+from pulse_ai.frame.quantiles import Quantiles, Sample
 
 _X = pl.DataFrame({"x": [1.0, 2.0, None, 6.0]})
 _TOWNS = pl.DataFrame({"town": ["b", "a", "b", None, "c"]})
@@ -312,14 +313,43 @@ def test_steps_that_build_on_each_other_learn_from_one_pass(monkeypatch: pytest.
 
 def test_a_sample_is_uniform_bounded_and_the_same_each_time() -> None:
     def quartiles() -> list[float]:
-        sample = Sample((0.25, 0.5, 0.75), most=500)
+        sample = Sample(most=500)
         for start in range(0, 20_000, 333):
             sample.add(np.arange(start, min(start + 333, 20_000), dtype=np.float64))
-        return sample.quantiles()
+        return sample.quantiles((0.25, 0.5, 0.75))
 
     assert quartiles() == quartiles()
     assert np.allclose(quartiles(), [5_000, 10_000, 15_000], atol=1_200)
-    assert Sample((0.5,)).quantiles() == []
+    assert Sample().quantiles((0.5,)) == []
+
+
+@pytest.mark.parametrize(
+    "batches",
+    [
+        [[3.0, 5.0], [4.0, -2.0, np.nan], [], [-2.0]],
+        [[0.5, 2.5], [-1.5]],
+        [[0.5], [1.0]],
+        [[1.0, 2.0], [70_000.0, 3.0]],
+        [[1.0, 2.0, 2.0], [2.25, 1e300], [4.0]],
+        [[np.nan], []],
+    ],
+)
+def test_quantiles_of_batches_are_those_of_the_whole(batches: list[list[float]]) -> None:
+    shares = (0.0, 0.25, 0.5, 0.9, 1.0)
+    found = Quantiles(shares)
+    for batch in batches:
+        found.add(np.array(batch))
+    whole = np.concatenate(batches)
+    known = whole[~np.isnan(whole)]
+    assert found.quantiles() == pytest.approx(np.quantile(known, shares).tolist() if len(known) else [])
+
+
+def test_a_tally_of_many_rows_is_sampled_where_a_number_does_not_fit() -> None:
+    found = Quantiles((0.25, 0.5, 0.75))
+    for _ in range(12):
+        found.add(np.repeat(np.arange(10.0), 10_000))
+    found.add(np.array([0.5]))
+    assert np.allclose(found.quantiles(), [2, 4.5, 7], atol=0.6)
 
 
 def test_too_many_categories_are_told(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,6 @@
 """What a step learns from a column, a batch of rows at a time and in bounded memory."""
 
-__all__ = ("MOST_CATEGORIES", "Counts", "Moments", "Sample")
+__all__ = ("MOST_CATEGORIES", "Counts", "Moments")
 
 import math
 from collections.abc import Mapping
@@ -13,9 +13,6 @@ from pulse_ai.frame.errors import RecipeError
 
 MOST_CATEGORIES = 1_000_000
 """Most different values of a column that are counted."""
-
-_SAMPLE_ROWS = 1_000_000
-_SEED = 0
 
 
 @dataclass(slots=True)
@@ -113,52 +110,3 @@ class Counts:
     def most_frequent(self) -> list[tuple[str | float, int]]:
         """Return values and rows, the most frequent first; equal ones in order of the value."""
         return sorted(self.by_value.items(), key=lambda pair: (-pair[1], pair[0]))
-
-
-class Sample:
-    """A column's numbers for quantiles: all of them up to a million, beyond that a seeded uniform sample.
-
-    The sample is Vitter's algorithm R, so the same rows in the same order give the same quantiles.
-
-    Args:
-        shares: Which quantiles are wanted, each in [0, 1].
-        most: How many numbers are kept.
-    """
-
-    def __init__(self, shares: tuple[float, ...], most: int = _SAMPLE_ROWS) -> None:
-        self._shares = shares
-        self._most = most
-        self._kept: list[NDArray[np.float64]] = []
-        self._seen = 0
-        self._random = np.random.default_rng(_SEED)
-        self._quantiles: list[float] | None = None
-
-    def add(self, values: NDArray[np.float64]) -> None:
-        """Take in a batch; NaN is null."""
-        known = values[~np.isnan(values)]
-        room = max(self._most - self._seen, 0)
-        if room:
-            self._kept.append(known[:room])
-        late = known[room:]
-        if len(late):
-            self._replace(late, self._seen + min(room, len(known)))
-        self._seen += len(known)
-
-    def _replace(self, late: NDArray[np.float64], seen: int) -> None:
-        whole = np.concatenate(self._kept) if len(self._kept) > 1 else self._kept[0]
-        places = self._random.integers(0, np.arange(seen + 1, seen + len(late) + 1))
-        hits = places < self._most
-        whole[places[hits]] = late[hits]
-        self._kept = [whole]
-
-    def quantiles(self) -> list[float]:
-        """Return the quantiles, linear between neighbours; none where the column has no value.
-
-        The numbers are let go of.
-        """
-        if self._quantiles is None:
-            whole = np.concatenate(self._kept) if self._kept else np.empty(0)
-            self._kept = []
-            found = np.quantile(whole, self._shares, overwrite_input=True) if len(whole) else whole
-            self._quantiles = [float(value) for value in found]
-        return self._quantiles

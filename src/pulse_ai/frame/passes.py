@@ -11,14 +11,15 @@ from numpy.typing import NDArray
 
 from pulse_ai.frame.batches import available_cores, batches_of, encode_frame, run_operations
 from pulse_ai.frame.fitting import Need
-from pulse_ai.frame.learned import Counts, Moments, Sample
+from pulse_ai.frame.learned import Counts, Moments
+from pulse_ai.frame.quantiles import Quantiles
 from pulse_ai.frame.sources import NumberSource
 from pulse_ai.frame.table import Table
 
 if TYPE_CHECKING:
     import polars as pl
 
-_Collector = Moments | Counts | Sample
+_Collector = Moments | Counts | Quantiles
 
 
 class _Origin(NamedTuple):
@@ -104,8 +105,8 @@ class Passes:
                         place = len(program.numbers) + sources.index(origin.source)
                         jobs.append(pool.submit(_learn, encoded.numbers[:, place], each))
             _finish(jobs)
-            samples = [each for each in (*found.values(), *fresh.values()) if isinstance(each, Sample)]
-            list(pool.map(Sample.quantiles, samples))
+            quantiles = [each for each in (*found.values(), *fresh.values()) if isinstance(each, Quantiles)]
+            list(pool.map(Quantiles.quantiles, quantiles))
 
 
 def _finish(jobs: Sequence[Future[None]]) -> None:
@@ -115,7 +116,7 @@ def _finish(jobs: Sequence[Future[None]]) -> None:
 
 def _collector(need: Need) -> _Collector:
     if need.what == "quantiles":
-        return Sample(need.shares)
+        return Quantiles(need.shares)
     return Moments() if need.what == "moments" else Counts()
 
 
