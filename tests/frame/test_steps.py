@@ -298,9 +298,9 @@ def test_steps_that_build_on_each_other_learn_from_one_pass(monkeypatch: pytest.
     frame = pl.DataFrame({"x": [1.0, None, 4.0, 9.0], "town": ["a", "b", None, "b"]})
     passes: list[tuple[str, ...]] = []
 
-    def counted(frame: pl.DataFrame, columns: Sequence[str]) -> Iterator[pl.DataFrame]:
+    def counted(frame: pl.DataFrame, columns: Sequence[str], rows: int) -> Iterator[pl.DataFrame]:
         passes.append(tuple(columns))
-        return batches_of(frame, columns)
+        return batches_of(frame, columns, rows)
 
     monkeypatch.setattr("pulse_ai.frame.passes.batches_of", counted)
     recipe = Recipe((Impute("numbers"), Impute("texts", how="mode"), Standardise(), OneHot()))

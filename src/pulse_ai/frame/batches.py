@@ -1,9 +1,9 @@
 """Frames a batch of rows at a time, as arrays: what fitting and transforming have in common."""
 
 __all__ = (
-    "BATCH_ROWS",
     "Encoded",
     "available_cores",
+    "batch_rows",
     "batches_of",
     "describe_columns",
     "encode_frame",
@@ -27,8 +27,9 @@ from pulse_ai.frame.sources import BucketSource, CodeSource, NumberSource
 if TYPE_CHECKING:
     import polars as pl
 
-BATCH_ROWS = 32_768
-"""Rows of one batch: a column of numbers is a quarter of a megabyte, so a step stays in the cache."""
+_BATCH_CELLS = 2**21
+_MOST_ROWS = 131_072
+_LEAST_ROWS = 4_096
 
 _NUMBER_KINDS = ("number", "integer")
 _EXAMPLES = 3
@@ -56,10 +57,27 @@ def available_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def batch_rows(width: int) -> int:
+    """Return how many rows a batch takes that is ``width`` numbers wide.
+
+    Calls cost nothing beside the rows then, and a batch takes some 16 MiB.
+
+    Example:
+        >>> batch_rows(12), batch_rows(100), batch_rows(5_000)
+        (131072, 20971, 4096)
+    """
+    return max(_LEAST_ROWS, min(_MOST_ROWS, _BATCH_CELLS // max(width, 1)))
+
+
 def batches_of(
-    frame: "pl.DataFrame | pl.LazyFrame", columns: Sequence[str], rows: int = BATCH_ROWS
+    frame: "pl.DataFrame | pl.LazyFrame", columns: Sequence[str], rows: int
 ) -> Iterator["pl.DataFrame"]:
     """Give a frame a batch at a time, in order; a lazy one is streamed and never held as a whole.
+
+    Args:
+        frame: The frame.
+        columns: Columns to give.
+        rows: Most rows of a batch.
 
     Raises:
         RecipeError: A column is not there.

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from pulse_ai.frame.batches import available_cores, batches_of, encode_frame, run_operations
+from pulse_ai.frame.batches import available_cores, batch_rows, batches_of, encode_frame, run_operations
 from pulse_ai.frame.fitting import Need
 from pulse_ai.frame.learned import Counts, Moments
 from pulse_ai.frame.quantiles import Quantiles
@@ -91,9 +91,10 @@ class Passes:
         sources = list(dict.fromkeys(each.source for each in fresh if isinstance(each.source, NumberSource)))
         texts = {each.source for each in fresh if isinstance(each.source, str)}
         used = texts | {source.column for source in (*program.numbers, *program.codes, *sources)}
+        rows = batch_rows(len(program.numbers) + len(program.codes) + len(sources) + len(texts))
         with ThreadPoolExecutor(available_cores()) as pool:
             jobs: list[Future[None]] = []
-            for batch in batches_of(self._frame, [name for name in table.columns if name in used]):
+            for batch in batches_of(self._frame, [name for name in table.columns if name in used], rows):
                 encoded = encode_frame(batch, table.columns, (*program.numbers, *sources), program.codes)
                 bank = run_operations(encoded, program.operations)
                 _finish(jobs)  # batches are learned in their order; the next one is encoded meanwhile

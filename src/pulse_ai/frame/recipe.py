@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from pulse_ai.core import InvalidInput
 from pulse_ai.frame.batches import (
-    BATCH_ROWS,
     Encoded,
     available_cores,
+    batch_rows,
     batches_of,
     encode_frame,
     run_operations,
@@ -138,26 +138,31 @@ class FittedRecipe:
             return np.concatenate(parts) if parts else np.empty((0, self.width), np.float32)
         self._check_kinds(frame)
         features = np.zeros((height, self.width), np.float32)
+        rows = batch_rows(self._inputs)
         with ThreadPoolExecutor(available_cores()) as pool:
             jobs: list[Future[None]] = []
-            for number, batch in enumerate(batches_of(frame, [column.name for column in self.columns])):
-                first = number * BATCH_ROWS
-                jobs.append(pool.submit(self._fill, batch, features[first : first + BATCH_ROWS], first))
+            for number, batch in enumerate(self._batches(frame, rows)):
+                first = number * rows
+                jobs.append(pool.submit(self._fill, batch, features[first : first + rows], first))
             for job in jobs:
                 job.result()
         return features
 
     def transform_batches(
-        self, frame: "pl.DataFrame | pl.LazyFrame", *, rows: int = BATCH_ROWS
+        self, frame: "pl.DataFrame | pl.LazyFrame", *, rows: int | None = None
     ) -> Iterator[NDArray[np.float32]]:
-        """Give the features a batch of at most ``rows`` rows at a time; a lazy frame is streamed.
+        """Give the features a batch at a time; a lazy frame is streamed.
+
+        Args:
+            frame: See ``transform``.
+            rows: Most rows of a batch; None takes as many as are quick and take little memory.
 
         Raises:
             RecipeError: See ``transform``.
         """
         self._check_kinds(frame)
         first = 0
-        for batch in batches_of(frame, [column.name for column in self.columns], rows):
+        for batch in self._batches(frame, rows or batch_rows(max(self._inputs, self.width))):
             features = np.zeros((batch.height, self.width), np.float32)
             self._fill(batch, features, first)
             first += batch.height
@@ -243,6 +248,13 @@ class FittedRecipe:
                 f"this is {saved.format} version {saved.version}; this Pulse reads {_FORMAT} version {_VERSION}"
             )
         return cls(saved.columns, saved.steps)
+
+    @property
+    def _inputs(self) -> int:
+        return len(self._program.numbers) + len(self._program.codes)
+
+    def _batches(self, frame: "pl.DataFrame | pl.LazyFrame", rows: int) -> Iterator["pl.DataFrame"]:
+        return batches_of(frame, [column.name for column in self.columns], rows)
 
     def _fill(self, batch: "pl.DataFrame", features: NDArray[np.float32], first: int) -> None:
         """Write the features of a batch whose first row is the frame's row ``first``."""
