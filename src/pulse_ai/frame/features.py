@@ -1,49 +1,51 @@
 """From numbers and codes to the matrix of features, for NumPy and for ONNX side by side."""
 
-__all__ = ("assemble", "emit_features")
+__all__ = ("emit_features", "write_features")
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pulse_ai.frame.batches import Encoded, run_operations
 from pulse_ai.frame.graph import GraphWriter
 from pulse_ai.frame.operations import Bank
 from pulse_ai.frame.table import Program, Spread
 
-_BLOCK_ROWS = 4096
+_BLOCK_ROWS = 8192
 
 
-def assemble(bank: Bank, codes: NDArray[np.int64], program: Program, features: NDArray[np.float32]) -> bool:
+def write_features(encoded: Encoded, program: Program, features: NDArray[np.float32]) -> bool:
     """Write the features into contiguous zeros of shape (rows, width); say whether all are finite.
 
-    A number beyond 32 bits becomes infinite. A spread code is 1 in one place, so only numbers are looked at. The
-    columns of few rows are written before the next rows are, while their place in the matrix is in the cache.
+    A number beyond 32 bits becomes infinite. A few rows are computed and written before the next are, so that what
+    stands between the operations and their place in the matrix are in the cache.
     """
     finite = True
     with np.errstate(over="ignore"):
         for first in range(0, len(features), _BLOCK_ROWS):
             rows = slice(first, first + _BLOCK_ROWS)
-            finite &= _assemble_block(bank, codes, program, features, rows)
+            block = Encoded(encoded.numbers[rows], encoded.codes[rows])
+            bank = run_operations(block, program.operations)
+            finite &= _assemble(bank, block.codes, program, features[rows])
     return finite
 
 
-def _assemble_block(
-    bank: Bank, codes: NDArray[np.int64], program: Program, features: NDArray[np.float32], rows: slice
-) -> bool:
-    block = features[rows]
+def _assemble(bank: Bank, codes: NDArray[np.int64], program: Program, block: NDArray[np.float32]) -> bool:
     cells = block.reshape(-1)  # a view, because the matrix is contiguous
     begins = np.arange(0, block.size, program.width)
     finite, column = True, 0
     for group in program.features:
         if not isinstance(group, Spread):
-            numbers = bank[group][rows].astype(np.float32)
-            finite &= bool(np.isfinite(numbers).all())
+            numbers = bank[group].astype(np.float32)
+            finite &= bool(
+                np.isfinite(numbers).all()
+            )  # a spread code is 1 in one place, so it need not be looked at
             block[:, column] = numbers
             column += 1
             continue
         if group.slot is not None:
-            places = codes[rows, group.slot]
+            places = codes[:, group.slot]
         else:
-            numbers = bank[group.number or 0][rows]
+            numbers = bank[group.number or 0]
             null = np.isnan(numbers)
             finite &= not null.any()
             block[null, column : column + len(group.labels)] = np.nan  # a bin of nothing: said by the caller

@@ -17,11 +17,10 @@ from pulse_ai.frame.batches import (
     batch_rows,
     batches_of,
     encode_frame,
-    run_operations,
 )
 from pulse_ai.frame.columns import Column, kind_of
 from pulse_ai.frame.errors import RecipeError
-from pulse_ai.frame.features import assemble, emit_features
+from pulse_ai.frame.features import emit_features, write_features
 from pulse_ai.frame.fitted import FittedStep
 from pulse_ai.frame.graph import GraphWriter
 from pulse_ai.frame.learning import learn
@@ -203,8 +202,7 @@ class FittedRecipe:
         """
         encoded = self.encode(rows)
         features = np.zeros((len(rows), self.width), np.float32)
-        bank = run_operations(encoded, self._program.operations)
-        if not assemble(bank, encoded.codes, self._program, features):
+        if not write_features(encoded, self._program, features):
             row, place = np.argwhere(~np.isfinite(features))[0]
             raise InvalidInput(f"row {row}: feature {self.names[place]!r} is null or too large a number")
         return features
@@ -260,7 +258,7 @@ class FittedRecipe:
         """Write the features of a batch whose first row is the frame's row ``first``."""
         program = self._program
         encoded = encode_frame(batch, self._by_name, program.numbers, program.codes)
-        if not assemble(run_operations(encoded, program.operations), encoded.codes, program, features):
+        if not write_features(encoded, program, features):
             raise self._not_finite(features, first)
 
     def _check_kinds(self, frame: "pl.DataFrame | pl.LazyFrame") -> None:
