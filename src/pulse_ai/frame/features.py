@@ -16,8 +16,9 @@ _BLOCK_ROWS = 8192
 def write_features(encoded: Encoded, program: Program, features: NDArray[np.float32]) -> bool:
     """Write the features into contiguous zeros of shape (rows, width); say whether all are finite.
 
-    A number beyond 32 bits becomes infinite. A few rows are computed and written before the next are, so that what
-    stands between the operations and their place in the matrix are in the cache.
+    A number beyond 32 bits becomes infinite. A spread code is 1 in one place, so only numbers are looked at. A few
+    rows are computed and written before the next are, so that what stands between the operations and their place
+    in the matrix are in the cache.
     """
     finite = True
     with np.errstate(over="ignore"):
@@ -36,9 +37,7 @@ def _assemble(bank: Bank, codes: NDArray[np.int64], program: Program, block: NDA
     for group in program.features:
         if not isinstance(group, Spread):
             numbers = bank[group].astype(np.float32)
-            finite &= bool(
-                np.isfinite(numbers).all()
-            )  # a spread code is 1 in one place, so it need not be looked at
+            finite &= bool(np.isfinite(numbers).all())
             block[:, column] = numbers
             column += 1
             continue

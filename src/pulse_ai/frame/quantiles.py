@@ -42,7 +42,7 @@ class Quantiles:
         The numbers are let go of.
         """
         if self._found is None:
-            self._found = self._kept.quantiles(self._shares)
+            self._found = _linear(self._shares, self._kept)
             self._kept = Tally()
         return self._found
 
@@ -84,23 +84,19 @@ class Tally:
         """Return the least number so far; ``low`` where there is none."""
         return self._low if len(self._rows) else low
 
-    def quantiles(self, shares: tuple[float, ...]) -> list[float]:
-        """Return the quantiles; none where there is no number."""
-        last = int(self._rows.sum()) - 1
-        if last < 0:
-            return []
-        places = np.array(shares) * last
-        below, above = self._numbers(np.floor(places)), self._numbers(np.ceil(places))
-        return (below + (above - below) * (places - np.floor(places))).tolist()
-
     def sample(self) -> "Sample":
         """Return a sample of the numbers."""
-        found, rows = Sample(), int(self._rows.sum())
-        for first in range(0, rows, _SPILT_ROWS):
-            found.add(self._numbers(np.arange(first, min(first + _SPILT_ROWS, rows))))
+        found = Sample()
+        for first in range(0, self.count, _SPILT_ROWS):
+            found.add(self.at(np.arange(first, min(first + _SPILT_ROWS, self.count))))
         return found
 
-    def _numbers(self, places: NDArray[np.float64] | NDArray[np.int64]) -> Numbers:
+    @property
+    def count(self) -> int:
+        """How many numbers there are."""
+        return int(self._rows.sum())
+
+    def at(self, places: NDArray[np.int64]) -> Numbers:
         """Return the numbers that stand at these places once all are sorted."""
         steps = np.searchsorted(np.cumsum(self._rows), places, side="right").astype(np.float64)
         return self._low + steps
@@ -136,12 +132,28 @@ class Sample:
 
     def _reserve(self, count: int) -> None:
         """Make room for so many numbers; what is reserved but not written to takes no memory."""
-        if count > len(self._kept) and count <= self._most:
+        if count > len(self._kept):
             more = np.empty(min(max(count, 2 * len(self._kept)), self._most))
             more[: self._seen] = self._kept[: self._seen]
             self._kept = more
 
-    def quantiles(self, shares: tuple[float, ...]) -> list[float]:
-        """Return the quantiles, linear between neighbours; none where there is no number. The order is lost."""
-        kept = self._kept[: self._seen]
-        return np.quantile(kept, shares, overwrite_input=True).tolist() if len(kept) else []
+    @property
+    def count(self) -> int:
+        """How many numbers are kept."""
+        return min(self._seen, self._most)
+
+    def at(self, places: NDArray[np.int64]) -> Numbers:
+        """Return the numbers that stand at these places once all are sorted; their own order is lost."""
+        kept = self._kept[: self.count]
+        kept.partition(places)
+        return kept[places]
+
+
+def _linear(shares: tuple[float, ...], kept: Tally | Sample) -> list[float]:
+    """Return quantiles, linear between neighbours; none where there is no number."""
+    if not kept.count:
+        return []
+    places = np.array(shares) * (kept.count - 1)
+    below = np.floor(places)
+    low, high = np.split(kept.at(np.append(below, np.ceil(places)).astype(np.int64)), 2)
+    return (low + (high - low) * (places - below)).tolist()
