@@ -36,7 +36,7 @@ from pulse_ai.train.optimisers import ADAM, Optimiser, build
 from pulse_ai.train.rows import Loaded
 from pulse_ai.train.shuffle import shuffled
 from pulse_ai.train.state import State
-from pulse_ai.train.xla import jax, jnp
+from pulse_ai.train.xla import compiled, jax, jnp
 
 SPAN = 128  # most epochs in one call: the length of the table of figures
 _EVALUATION_ROWS = 1024
@@ -112,7 +112,7 @@ def program_of(plan: Plan) -> Any:
     It runs up to ``count`` epochs, each to its step ``end``; where that is an epoch's last, the epoch is
     finished: validated, and shown to the rules. A ``count`` of 0 only compiles.
     """
-    return jax.jit(partial(run_span, plan))
+    return compiled(partial(run_span, plan))
 
 
 def run_span(

@@ -19,7 +19,7 @@ from pulse_ai.train.rows import Loaded, Rows, on_device
 from pulse_ai.train.run import Attached, Run
 from pulse_ai.train.state import State
 from pulse_ai.train.stream import Stream, read_ahead
-from pulse_ai.train.xla import jax, jnp
+from pulse_ai.train.xla import compiled, jax, jnp
 
 _NOT_LAST = 2**31 - 1
 
@@ -129,9 +129,9 @@ def _block_program(plan: Plan) -> Any:
 
         return jax.lax.fori_loop(0, count, body, state)
 
-    return jax.jit(program)
+    return compiled(program)
 
 
 @cache
 def _finish_program(plan: Plan) -> Any:
-    return jax.jit(partial(finished, plan))
+    return compiled(partial(finished, plan))

@@ -17,7 +17,7 @@ from pulse_ai.train.program import Plan, ordered, step, steps_of, weighted_gradi
 from pulse_ai.train.rows import Loaded
 from pulse_ai.train.state import State
 from pulse_ai.train.weights import paths_of
-from pulse_ai.train.xla import jax, jnp
+from pulse_ai.train.xla import compiled, jax, jnp
 
 
 def find_trouble(plan: Plan, state: State, training: Loaded) -> NotFinite:
@@ -57,4 +57,4 @@ def _watched(plan: Plan) -> Any:
 
         return jax.lax.scan(body, state, (jnp.arange(steps), batches))[1]
 
-    return jax.jit(watched)
+    return compiled(watched)
