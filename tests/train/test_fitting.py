@@ -1,5 +1,6 @@
 """``fit`` and ``fit_population``: objectives learn, settings are checked, candidates train as if alone."""
 
+import dataclasses
 from typing import Any
 
 import numpy as np
@@ -68,9 +69,35 @@ def test_each_candidate_trains_as_it_would_alone() -> None:
     assert crowd[1].history["loss"][-1] < crowd[1].history["loss"][0]
 
 
-def _for(candidate: Candidate) -> Settings:
-    rate = candidate.learning_rate or SETTINGS.learning_rate
-    return Settings(epochs=12, batch_size=4, learning_rate=rate, patience=None, seed=candidate.seed)
+def _for(candidate: Candidate, settings: Settings = SETTINGS) -> Settings:
+    rate = candidate.learning_rate or settings.learning_rate
+    return dataclasses.replace(settings, learning_rate=rate, seed=candidate.seed)
+
+
+@pytest.mark.parametrize(
+    "optimiser", [Optimiser("rmsprop", clip_norm=0.05), Optimiser("noisy_sgd", options=(("key", 0),))]
+)
+def test_clipping_accumulating_and_noise_are_for_a_candidate_what_they_are_alone(
+    optimiser: Optimiser,
+) -> None:
+    settings = dataclasses.replace(SETTINGS, optimiser=optimiser, accumulate=2)
+    network, candidates = mlp(2, 2, hidden=(3,)), [Candidate(seed=1), Candidate(seed=2)]
+    crowd = fit_population(network, table(), table(6, 1), candidates=candidates, settings=settings)
+    for one, candidate in zip(crowd, candidates, strict=True):
+        alone = fit(network, table(), table(6, 1), settings=_for(candidate, settings))
+        for figure in ("loss", "validation_loss"):
+            np.testing.assert_allclose(one.history[figure], alone.history[figure], rtol=1e-4)
+
+
+def test_a_population_repeats_bit_for_bit() -> None:
+    candidates = [Candidate(seed=seed) for seed in range(5)]
+    first, second = (
+        fit_population(LINEAR, table(), table(6, 1), candidates=candidates, settings=SETTINGS)
+        for _ in range(2)
+    )
+    for one, other in zip(first, second, strict=True):
+        assert one.history.rows == other.history.rows
+        assert one.outcome.end.state.parameters.tobytes() == other.outcome.end.state.parameters.tobytes()
 
 
 def test_a_candidate_that_stops_or_breaks_does_not_stop_the_others() -> None:

@@ -104,6 +104,11 @@ class Optimiser(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
                 raise BadNetwork(f"gradients are clipped to a limit above 0; given {limit}")
         build(self)
 
+    @property
+    def goes_by_numbers(self) -> bool:
+        """Whether its step for a number is the same however the numbers are put into arrays, but for rounding."""
+        return self.name != "noisy_sgd"  # draws its noise for each array
+
 
 @cache
 def build(optimiser: Optimiser) -> optax.GradientTransformation:

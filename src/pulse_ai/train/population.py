@@ -9,11 +9,10 @@ __all__ = ("Candidate", "fit_population")
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache, partial
-from itertools import chain
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -27,10 +26,10 @@ from pulse_ai.train.place import Resume
 from pulse_ai.train.program import SPAN, Plan, finished, steps_of, steps_until
 from pulse_ai.train.rows import Loaded, Rows, on_device
 from pulse_ai.train.run import CALL_S, outcome_of
-from pulse_ai.train.state import State
-from pulse_ai.train.xla import jax, jnp
+from pulse_ai.train.state import State, apart, joined
+from pulse_ai.train.xla import compiled, jax, jnp
 
-_CACHE_BYTES = 750_000  # what a core's own cache holds besides a batch's activations
+_CACHE_BYTES = 3_000_000  # what a core has in its caches besides a batch's activations, about
 _COPIES = 7  # a step reads and writes the parameters, two moments of the gradient, and the gradient
 
 
@@ -96,12 +95,11 @@ def fit_population(
     tables = _table_of(learnt, plan), _table_of(checked, plan)
     groups = _groups(count, plan)
 
-    def begun() -> Iterator[_Group]:
-        for group in groups:
-            start = _beginning(plan, [candidates[number] for number in group], settings)
-            yield _Group(plan, start, (tables[0](group), tables[1](group)))
+    def begun(group: list[int]) -> _Group:
+        start = _beginning(plan, [candidates[number] for number in group], settings)
+        return _Group(plan, start, (tables[0](group), tables[1](group)))
 
-    crowds = _all_trained(begun(), settings.epochs)
+    crowds = _all_trained([partial(begun, group) for group in groups], settings.epochs)
     places = [(crowd, place) for crowd in crowds for place in range(len(groups[0]))]
     return [_trained(plan, *place) for place in places[:count]]
 
@@ -222,14 +220,18 @@ class _Group(NamedTuple):
         return _Crowd(*self.start, yes, yes, np.zeros(count, np.int32), None)
 
 
-def _all_trained(groups: Iterator[_Group], epochs: int) -> list[_Crowd]:
-    """Return all groups at their end, as NumPy arrays; the first trains while the others are put together."""
-    first = next(groups)
-    first.program(first.beginning(), first.rows, np.int32(0))  # compiles, once for all
+def _all_trained(makers: list[Callable[[], _Group]], epochs: int) -> list[_Crowd]:
+    """Return all groups at their end, as NumPy arrays.
+
+    All are made before the first trains: XLA runs what is called in a thread for each core, and there the small
+    programs that make a group would wait behind the long ones that train.
+    """
     ended = threading.Event()
     with ThreadPoolExecutor(_cores(), thread_name_prefix="pulse-population") as pool:
         try:
-            running = [pool.submit(_group_trained, group, epochs, ended) for group in chain((first,), groups)]
+            groups = [made.result() for made in [pool.submit(maker) for maker in makers]]
+            groups[0].program(groups[0].beginning(), groups[0].rows, np.int32(0))  # compiles, once for all
+            running = [pool.submit(_group_trained, group, epochs, ended) for group in groups]
             return [one.result() for one in running]
         finally:
             ended.set()  # after Ctrl-C, the threads end with the call that they are in
@@ -277,14 +279,14 @@ def _program(plan: Plan, *, shared: tuple[bool | None, bool | None]) -> Any:
 
         return jax.lax.while_loop(more, go_on, crowd._replace(figures=table))
 
-    # Each thread of ours has a core. XLA's own would only take turns with them.
-    return jax.jit(program, compiler_options={"xla_cpu_multi_thread_eigen": False} if _on_cpu() else None)
+    return compiled(program)
 
 
 def _epoch(
     plan: Plan, state: State, memories: tuple[Any, ...], training: Loaded, validation: Loaded | None
 ) -> Any:
-    state = steps_until(plan, state, training, steps_of(plan, training))
+    begun = apart(plan.network, plan.optimiser, state)
+    state = joined(steps_until(plan, begun, training, steps_of(plan, training)))
     loss_is_finite = jnp.isfinite(state.loss_sum)
     state, memories, figures, stop, finite = finished(plan, state, memories, validation)
     return state, memories, figures, stop, finite & loss_is_finite

@@ -28,14 +28,14 @@ __all__ = (
 
 from dataclasses import dataclass
 from functools import cache, partial
-from typing import Any, NamedTuple, Protocol, cast
+from typing import Any, NamedTuple, Protocol
 
 from pulse_ai.train.network import Network, flat, unflat
 from pulse_ai.train.objectives import Objective
 from pulse_ai.train.optimisers import ADAM, Optimiser, build
 from pulse_ai.train.rows import Loaded
 from pulse_ai.train.shuffle import shuffled
-from pulse_ai.train.state import State
+from pulse_ai.train.state import State, is_apart
 from pulse_ai.train.xla import compiled, jax, jnp
 
 SPAN = 128  # most epochs in one call: the length of the table of figures
@@ -205,7 +205,10 @@ def step(plan: Plan, state: State, batch: Loaded, steps: Any) -> State:
 
 
 def weighted_gradient(plan: Plan, state: State, batch: Loaded) -> tuple[tuple[Any, Any], Any]:
-    """Return the weighted sum of a batch's losses, the new statistics, and the gradient of the sum."""
+    """Return the weighted sum of a batch's losses, the new statistics, and the gradient of the sum.
+
+    The gradient is a vector or a tree, as the state's parameters are.
+    """
 
     def loss(parameters: Any) -> tuple[Any, Any]:
         variables = {"params": parameters, "batch_stats": state.statistics}
@@ -214,6 +217,8 @@ def weighted_gradient(plan: Plan, state: State, batch: Loaded) -> tuple[tuple[An
         outputs, statistics = plan.network.forward(variables, batch.features, batch.weights > 0, key)
         return jnp.sum(batch.weights * jax.vmap(plan.objective.loss)(outputs, batch.targets)), statistics
 
+    if is_apart(state):
+        return jax.value_and_grad(loss, has_aux=True)(state.parameters)
     found, gradient = jax.value_and_grad(loss, has_aux=True)(unflat(plan.network, state.parameters))
     return found, flat(gradient)
 
@@ -222,22 +227,29 @@ def _learnt(plan: Plan, state: State, gradient: Any, weight: Any, steps: Any) ->
     """Return the state after an update, or with the gradient added to those that wait for one."""
     if plan.accumulate == 1:
         return _updated(plan, state, gradient, weight)
-    gradient = state.gradient + gradient
+    gradient = jax.tree.map(jnp.add, state.gradient, gradient)
     weight = state.gradient_weight + weight
     due = (state.step % plan.accumulate == 0) | (state.step == steps)
 
     def update() -> State:
         after = _updated(plan, state, gradient, weight)
-        return after._replace(gradient=jnp.zeros_like(gradient), gradient_weight=jnp.float32(0.0))
+        return after._replace(
+            gradient=jax.tree.map(jnp.zeros_like, gradient), gradient_weight=jnp.float32(0.0)
+        )
 
     return jax.lax.cond(due, update, lambda: state._replace(gradient=gradient, gradient_weight=weight))
 
 
 def _updated(plan: Plan, state: State, gradient: Any, weight: Any) -> State:
-    mean = gradient / jnp.maximum(weight, _LEAST_WEIGHT)
-    changes, optimiser = build(plan.optimiser).update(mean, state.optimiser, state.parameters)
-    parameters = state.parameters + state.learning_rate * cast("Any", changes)
-    return state._replace(parameters=parameters, optimiser=optimiser)
+    def mean(total: Any) -> Any:
+        return total / jnp.maximum(weight, _LEAST_WEIGHT)
+
+    def changed(parameter: Any, change: Any) -> Any:
+        return parameter + state.learning_rate * change
+
+    means = jax.tree.map(mean, gradient)
+    changes, optimiser = build(plan.optimiser).update(means, state.optimiser, state.parameters)
+    return state._replace(parameters=jax.tree.map(changed, state.parameters, changes), optimiser=optimiser)
 
 
 def evaluated(plan: Plan, state: State, rows: Loaded) -> tuple[Any, Any]:
