@@ -146,11 +146,12 @@ def guess_plan(sample: Sequence[str], *, nulls: Sequence[str], comma: bool) -> P
     text = pl.DataFrame({"": values})
     has_comma = comma and any("," in value for value in values)
     has_comma = has_comma and all(_DECIMAL_COMMA.fullmatch(value) for value in values)
-    plans = _candidates(decimal_comma=has_comma)
-    misfits = text.select(
-        plan.expression(pl.col(""), ()).null_count().alias(str(place)) for place, plan in enumerate(plans)
-    )
-    shares = {plan: 1 - count / len(values) for plan, count in zip(plans, misfits.row(0), strict=True)}
+    shares: dict[Plan, float] = {}
+    for plans in (_numbers(decimal_comma=has_comma), _times()):
+        if 1.0 not in shares.values():  # what is a number is no time
+            missed = [plan.expression(pl.col(""), ()).null_count() for plan in plans]
+            misfits = text.select(one.alias(str(place)) for place, one in enumerate(missed)).row(0)
+            shares |= {plan: 1 - count / len(values) for plan, count in zip(plans, misfits, strict=True)}
     fitting = [plan for plan, share in shares.items() if share == 1.0]
     nearly = [plan for plan, share in shares.items() if share >= _NEARLY]
     if len([plan for plan in fitting if plan.kind == "date"]) > 1:
@@ -160,12 +161,13 @@ def guess_plan(sample: Sequence[str], *, nulls: Sequence[str], comma: bool) -> P
     return replace((fitting or nearly or [Plan("text")])[0], padded=padded)
 
 
-def _candidates(*, decimal_comma: bool) -> list[Plan]:
-    numbers = [] if decimal_comma else [Plan("integer")]
+def _numbers(*, decimal_comma: bool) -> list[Plan]:
+    whole = [] if decimal_comma else [Plan("integer")]
+    return [*whole, Plan("number", decimal_comma=decimal_comma), Plan("boolean")]
+
+
+def _times() -> list[Plan]:
     return [
-        *numbers,
-        Plan("number", decimal_comma=decimal_comma),
-        Plan("boolean"),
         *(Plan("date", format=one) for one in _DATE_FORMATS),
         *(Plan("datetime", format=one) for one in _DATETIME_FORMATS),
     ]

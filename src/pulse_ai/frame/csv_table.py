@@ -62,14 +62,14 @@ class CsvTable:
 
         def nulls_made(plans: Mapping[str, Plan]) -> dict[str, int]:
             """Keep the values, and count what became null beside them."""
-            nulls = [pl.col(name).is_null() for name in plans]
-            wanted = enumerate([*self._expressions(plans), *nulls])
-            found = self._collect(text.select(each.alias(str(place)) for place, each in wanted))
-            made, were = found[:, : len(plans)], found[:, len(plans) :]
-            values.update({name: series.alias(name) for name, series in zip(plans, made, strict=True)})
+            doubts = _not_text(plans)
+            wanted = [*self._expressions(plans), *(pl.col(name).is_null() for name in doubts)]
+            found = self._collect(text.select(each.alias(str(place)) for place, each in enumerate(wanted)))
+            series = iter(found)
+            values.update({name: next(series).alias(name) for name in plans})
             return {
-                name: after.null_count() - int(before.sum())
-                for name, after, before in zip(plans, made, were, strict=True)
+                name: values[name].null_count() - int(before.sum())
+                for name, before in zip(doubts, series, strict=True)
             }
 
         plans = self._settle(records, types, nulls_made)
@@ -95,9 +95,10 @@ class CsvTable:
 
         def nulls_made(plans: Mapping[str, Plan]) -> dict[str, int]:
             """Count what would become null."""
-            after = [expression.null_count() for expression in self._expressions(plans)]
-            more = [made - pl.col(name).null_count() for made, name in zip(after, plans, strict=True)]
-            return self._collect(text.select(more)).row(0, named=True)
+            doubts = _not_text(plans)
+            after = [expression.null_count() for expression in self._expressions(doubts)]
+            more = [made - pl.col(name).null_count() for made, name in zip(after, doubts, strict=True)]
+            return self._collect(text.select(more)).row(0, named=True) if doubts else {}
 
         return text.select(self._expressions(self._settle(records, types, nulls_made)))
 
@@ -152,7 +153,7 @@ class CsvTable:
         Args:
             records: The columns as text, empty lines among them.
             types: What was declared.
-            nulls_made: Takes plans, and says how many nulls more a column has by its plan than as text.
+            nulls_made: Takes plans, and says of those that are not text how many nulls more they give.
         """
         guesses = self._plans(self._collect(records.head(_SAMPLE_ROWS)), types)
         text = _without_empty_lines(records)
@@ -180,7 +181,7 @@ class CsvTable:
         """
         import polars as pl
 
-        doubtful = [name for name, plan in plans.items() if plan.kind != "text" and nulls_made[name]]
+        doubtful = [name for name, count in nulls_made.items() if count]
         if not doubtful:
             return dict.fromkeys(plans, 0)
         counts = [plans[name].misses(pl.col(name), self.nulls).sum().alias(name) for name in doubtful]
@@ -240,6 +241,10 @@ class CsvTable:
                 f"{short.records} lines have fewer than {frame.width} fields (the first is line "
                 f"{short.first_line}); what they lack is null"
             )
+
+
+def _not_text(plans: Mapping[str, Plan]) -> dict[str, Plan]:
+    return {name: plan for name, plan in plans.items() if plan.kind != "text"}
 
 
 def _without_empty_lines(records: "pl.LazyFrame") -> "pl.LazyFrame":
