@@ -1,6 +1,6 @@
 """What a step learns from a column, a batch of rows at a time and in bounded memory."""
 
-__all__ = ("MOST_CATEGORIES", "Counts", "Moments")
+__all__ = ("MOST_CATEGORIES", "Counts", "Moments", "known_of")
 
 import math
 from collections.abc import Mapping
@@ -13,6 +13,17 @@ from pulse_ai.frame.errors import RecipeError
 
 MOST_CATEGORIES = 1_000_000
 """Most different values of a column that are counted."""
+
+
+def known_of(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the values that are not null; the array itself where none is.
+
+    Example:
+        >>> known_of(np.array([1.0, np.nan, 2.0]))
+        array([1., 2.])
+    """
+    nulls = np.isnan(values)
+    return values[~nulls] if nulls.any() else values
 
 
 @dataclass(slots=True)
@@ -40,7 +51,7 @@ class Moments:
 
     def add(self, values: NDArray[np.float64]) -> None:
         """Take in a batch; NaN is null."""
-        known = values[~np.isnan(values)]
+        known = known_of(values)
         self.nulls += len(values) - len(known)
         if not len(known):
             return

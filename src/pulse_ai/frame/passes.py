@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from pulse_ai.frame.batches import available_cores, batch_rows, batches_of, encode_frame, run_operations
 from pulse_ai.frame.fitting import Need
-from pulse_ai.frame.learned import Counts, Moments
+from pulse_ai.frame.learned import Counts, Moments, known_of
 from pulse_ai.frame.quantiles import Quantiles
 from pulse_ai.frame.sources import NumberSource
 from pulse_ai.frame.table import Table
@@ -131,7 +131,7 @@ def _learn(values: "NDArray[np.float64] | pl.Series", found: _Collector) -> None
 
 
 def _counted(values: NDArray[np.float64]) -> tuple[dict[Any, int], int]:
-    known = values[~np.isnan(values)]
+    known = known_of(values)
     distinct, counts = np.unique(known, return_counts=True)
     return dict(zip(distinct.tolist(), counts.tolist(), strict=True)), len(values) - len(known)
 

@@ -9,6 +9,8 @@ __all__ = ("Quantiles", "Sample", "Tally")
 import numpy as np
 from numpy.typing import NDArray
 
+from pulse_ai.frame.learned import known_of
+
 Numbers = NDArray[np.float64]
 
 _SAMPLE_ROWS = 1_000_000
@@ -31,7 +33,7 @@ class Quantiles:
 
     def add(self, values: Numbers) -> None:
         """Take in a batch; NaN is null."""
-        known = values[~np.isnan(values)]
+        known = known_of(values)
         if isinstance(self._kept, Tally) and not self._kept.fits(known):
             self._kept = self._kept.sample()
         self._kept.add(known)
