@@ -67,8 +67,9 @@ class Recipe(msgspec.Struct, frozen=True):
 
         Args:
             frame: At least one row. A lazy frame is streamed, once for what the columns are and once for each
-                group of steps that do not build on each other; memory stays bounded, but for a million values
-                of each column whose quantiles are wanted.
+                group of steps that do not build on each other; means, deviations, ranges and categories of a
+                column whose nulls were filled need no pass of their own. Memory stays bounded, but for a million
+                values of each column whose quantiles are wanted.
             without: Columns to leave out, such as the target.
             nullable: Columns that may be null elsewhere, though they are not in this frame.
 
