@@ -151,6 +151,23 @@ def test_types_and_nulls_can_be_declared(write: Any) -> None:
     assert frame.rows() == [("1", dt.date(2026, 2, 1), None, 12), ("2", dt.date(2026, 2, 2), 5, 13)]
 
 
+@pytest.mark.parametrize(
+    ("null", "values"),
+    [("1900-01-01", [_DAY, None]), ("false", [True, None]), ("-inf", [1.5, None]), ("-9,5", [1.5, None])],
+)
+def test_a_word_for_null_may_look_like_a_value_and_hides_no_other(
+    write: Any, null: str, values: list[Any]
+) -> None:
+    content = f"a;b\n{str(values[0]).lower()};1\n{null};2\n".replace(".", ",")
+    path = write(content)
+    assert read_csv(path, nulls=[null]).frame["a"].to_list() == values
+    assert scan_csv(path, nulls=[null]).frame.collect()["a"].to_list() == values
+
+    late = write(content + f"{values[0]};1\n".lower().replace(".", ",") * 600 + "x;3\n")
+    assert read_csv(late, nulls=[null]).frame["a"].to_list()[-1] == "x"
+    assert scan_csv(late, nulls=[null]).frame.collect()["a"].to_list()[-1] == "x"
+
+
 def test_another_encoding_is_decoded_but_not_streamed(write: Any) -> None:
     path = write("town;n\nZürich;1\n".encode("latin-1"))
     assert read_csv(path, encoding="latin-1").frame.rows() == [("Zürich", 1)]

@@ -6,7 +6,6 @@ comparing null counts says at once whether all of a column fits.
 
 __all__ = ("Plan", "declared_plan", "guess_plan")
 
-import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -37,6 +36,7 @@ class Plan:
         format: Of dates and datetimes.
         padded: Whether spaces stand round the values.
         decimal_comma: Whether numbers are written 1.234,5.
+        spelt_nulls: Whether words that mean null stand among the first values.
         declared: Whether a person said so; then it is never widened, and 007 is a number.
         why: Why it is text, where a person might wonder.
     """
@@ -45,6 +45,7 @@ class Plan:
     format: str = ""
     padded: bool = False
     decimal_comma: bool = False
+    spelt_nulls: bool = False
     declared: bool = False
     why: str = ""
 
@@ -84,6 +85,12 @@ class Plan:
             case "integer" | "number":
                 return self._number(text)
 
+    def absent(self, text: "pl.Expr", nulls: Sequence[str]) -> "pl.Expr":
+        """Return where there is no value; words for that are looked up only where some have been seen."""
+        if not self.spelt_nulls:
+            return text.is_null()
+        return Plan("text", padded=self.padded).expression(text, nulls).is_null()
+
     def misses(self, text: "pl.Expr", nulls: Sequence[str]) -> "pl.Expr":
         """Return which values are there but do not fit."""
         present = Plan("text", padded=self.padded).expression(text, nulls)
@@ -92,12 +99,13 @@ class Plan:
     def _present(self, text: "pl.Expr", nulls: Sequence[str]) -> "pl.Expr":
         """Return the text with null for what means null, unless that would become null by itself.
 
-        Looking each value up is dear: a column of numbers is spared it where no word for null is a number.
+        Looking each value up is dear: a column that is no text is spared it where no word for null could be one of
+        its values.
         """
         import polars as pl
 
         text = text.str.strip_chars() if self.padded else text
-        if self.kind != "text" and not (self.kind in ("integer", "number") and any(map(_is_number, nulls))):
+        if self.kind != "text" and not any(map(_could_be_a_value, nulls)):
             return text
         return pl.when(~text.is_in(list(nulls))).then(text)
 
@@ -118,11 +126,10 @@ class Plan:
         return pl.when(~coded).then(values)  # 007 is a name, not a number
 
 
-def _is_number(text: str) -> bool:
-    try:
-        return math.isfinite(float(text))
-    except ValueError:
-        return False
+def _could_be_a_value(word: str) -> bool:
+    """Say whether a number, a date or a truth value may be written so; NaN is null anyway."""
+    has_digits = any(character.isdigit() for character in word)
+    return has_digits or word.strip("+-").lower() in ("inf", "infinity", "true", "false")
 
 
 def guess_plan(sample: Sequence[str], *, nulls: Sequence[str], comma: bool) -> Plan | None:
@@ -143,6 +150,7 @@ def guess_plan(sample: Sequence[str], *, nulls: Sequence[str], comma: bool) -> P
     values = [value.strip() for value in sample if value.strip() not in nulls]
     if not values:
         return None
+    spelt_nulls = len(values) < len(sample)
     text = pl.DataFrame({"": values})
     has_comma = comma and any("," in value for value in values)
     has_comma = has_comma and all(_DECIMAL_COMMA.fullmatch(value) for value in values)
@@ -158,7 +166,7 @@ def guess_plan(sample: Sequence[str], *, nulls: Sequence[str], comma: bool) -> P
         why = "its dates can be read as day/month and as month/day; declare one, such as '%d/%m/%Y'"
         return Plan("text", padded=padded, why=why)
     # What nearly fits is tried, so that a person hears which values did not.
-    return replace((fitting or nearly or [Plan("text")])[0], padded=padded)
+    return replace((fitting or nearly or [Plan("text")])[0], padded=padded, spelt_nulls=spelt_nulls)
 
 
 def _numbers(*, decimal_comma: bool) -> list[Plan]:
@@ -179,13 +187,13 @@ def declared_plan(said: str, guess: Plan | None) -> Plan:
     Raises:
         RecipeError: It is neither.
     """
-    padded = guess.padded if guess else False
+    seen = guess or Plan("text")
+    plan = Plan("text", padded=seen.padded, spelt_nulls=seen.spelt_nulls, declared=True)
     if "%" in said:
         has_time = any(part in said for part in ("%H", "%I", "%T", "%R"))
-        return Plan("datetime" if has_time else "date", format=said, padded=padded, declared=True)
+        return replace(plan, kind="datetime" if has_time else "date", format=said)
     if said not in KINDS:
         raise RecipeError(f"a declared type is one of {', '.join(KINDS)} or a format with %, got {said!r}")
-    comma = guess.decimal_comma if guess else False
     format_of = {"date": _DATE_FORMATS[0], "datetime": _DATETIME_FORMATS[2]}
-    known = guess.format if guess and guess.kind == said else format_of.get(said, "")
-    return Plan(said, format=known, padded=padded, decimal_comma=comma, declared=True)
+    known = seen.format if seen.kind == said else format_of.get(said, "")
+    return replace(plan, kind=said, format=known, decimal_comma=seen.decimal_comma)

@@ -63,7 +63,7 @@ class CsvTable:
         def nulls_made(plans: Mapping[str, Plan]) -> dict[str, int]:
             """Keep the values, and count what became null beside them."""
             doubts = _not_text(plans)
-            wanted = [*self._expressions(plans), *(pl.col(name).is_null() for name in doubts)]
+            wanted = [*self._expressions(plans), *self._absent(doubts)]
             found = self._collect(text.select(each.alias(str(place)) for place, each in enumerate(wanted)))
             series = iter(found)
             values.update({name: next(series).alias(name) for name in plans})
@@ -83,8 +83,6 @@ class CsvTable:
         Raises:
             ReadFailed: See ``read``; also where the file is not UTF-8.
         """
-        import polars as pl
-
         if self.layout.encoding != "utf-8":
             raise ReadFailed(
                 f"only UTF-8 can be streamed, this is {self.layout.encoding}; use read_csv, or convert it",
@@ -97,7 +95,7 @@ class CsvTable:
             """Count what would become null."""
             doubts = _not_text(plans)
             after = [expression.null_count() for expression in self._expressions(doubts)]
-            more = [made - pl.col(name).null_count() for made, name in zip(after, doubts, strict=True)]
+            more = [made - none.sum() for made, none in zip(after, self._absent(doubts), strict=True)]
             return self._collect(text.select(more)).row(0, named=True) if doubts else {}
 
         return text.select(self._expressions(self._settle(records, types, nulls_made)))
@@ -223,6 +221,11 @@ class CsvTable:
         import polars as pl
 
         return [plan.expression(pl.col(name), self.nulls).alias(name) for name, plan in plans.items()]
+
+    def _absent(self, plans: Mapping[str, Plan]) -> list["pl.Expr"]:
+        import polars as pl
+
+        return [plan.absent(pl.col(name), self.nulls) for name, plan in plans.items()]
 
     def _note_missing(self, frame: "pl.DataFrame", records: "pl.LazyFrame") -> None:
         """Say how many lines were left out as empty, and where lines were cut short."""
