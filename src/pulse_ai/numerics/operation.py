@@ -1,4 +1,4 @@
-"""One operation and how a call finds the form that fits: XLA's or NumPy's."""
+"""One operation and how a call finds the form that fits: XLA's, NumPy's, or that of the array's own library."""
 
 __all__ = ("Operation",)
 
@@ -38,6 +38,8 @@ class Operation:
         """Run the form that fits where the call is made and what it is given."""
         if is_tracing() or _any_xla(arguments):
             return _xla_form(self.name)(*arguments, **options)
+        if arguments and _is_foreign(arguments[0]):
+            return getattr(arguments[0].__array_namespace__(), self.name)(*arguments, **options)
         with np.errstate(all="ignore"):  # XLA gives NaN and infinity without a word
             answer = narrow(self.numpy(*arguments, **options))
         return eager(answer) if _any_eager(arguments) or _evaluating() else answer
@@ -51,6 +53,11 @@ def _any_xla(arguments: Sequence[Any]) -> bool:
         is_xla_array(value) or (isinstance(value, (list, tuple)) and any(map(is_xla_array, value)))  # pyright: ignore[reportUnknownArgumentType]
         for value in arguments
     )
+
+
+def _is_foreign(value: Any) -> bool:
+    """Return whether a value is an array of another library, whose own functions are for it (the array API)."""
+    return hasattr(value, "__array_namespace__") and not isinstance(value, (np.ndarray, np.generic))
 
 
 def _any_eager(arguments: Sequence[Any]) -> bool:
