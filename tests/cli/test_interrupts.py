@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Generator
 from pathlib import Path
 
 import pytest
@@ -44,6 +45,15 @@ def test_a_second_one_leaves_at_once() -> None:
     assert left == [130]
 
 
+@pytest.fixture
+def as_in_a_terminal() -> Generator[None]:
+    """Have Ctrl-C raise: a suite that a shell started in the background has it ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("as_in_a_terminal")
 def test_afterwards_ctrl_c_is_what_it_was() -> None:
     with Interrupts("nothing was written") as stop:
         stop.check()

@@ -207,6 +207,7 @@ def test_pulse_serve_knows_the_folder(folder: Path, tmp_path: Path) -> None:
     assert parse_target(str(tmp_path / "price"), {"top_k": 1}).spec.target == "pulse_ai.hub:TabularRegressor"
 
     (folder / "model.json").write_text('{"format": "something else"}')
+    (folder / "recipe.json").unlink()  # with it, the folder is one of ours that is broken
     assert parse_target(str(folder), {}).spec.target == "pulse_ai.hub:TextClassification"
 
 
