@@ -6,8 +6,8 @@ from pathlib import Path
 from benchmarks.peers.workload import Settings
 from benchmarks.sentences import ENGLISH, make_sentences, random_words
 from pulse_ai.cli.bench_proof import choose_model
+from pulse_ai.core import available_cores
 from pulse_ai.hub import Predictions, Text, TextClassification
-from pulse_ai.hub.engine import available_cores
 from pulse_ai.hub.model_files import open_checkpoint, prepare_graph
 from pulse_ai.hub.settings import ClassificationSettings
 from pulse_ai.hub.sources import find_folder

@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 
 import pulse_ai
+from pulse_ai.core import available_cores
 
 
 class Machine(msgspec.Struct, frozen=True, kw_only=True):
@@ -48,7 +49,7 @@ def this_machine() -> Machine:
     """
     return Machine(
         processor=_processor(),
-        cores=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
+        cores=available_cores(),
         memory_bytes=_memory_bytes(),
         system=f"{platform.system()} {platform.release()}",
         python=f"{platform.python_implementation()} {platform.python_version()}",

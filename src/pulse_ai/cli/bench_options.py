@@ -24,9 +24,9 @@ from typing import Annotated
 
 from typer import Argument, Option
 
-from pulse_ai.cli.limits import MOST_MS, MOST_SEED
+from pulse_ai.cli.limits import DAY_S, MOST_MS, MOST_SEED
 
-_MOST_S = 30 * 86_400
+_MOST_S = 30 * DAY_S
 _MOST_CONNECTIONS = 65_535
 
 Url = Annotated[str, Argument(help="What to ask: http://127.0.0.1:8000/api/sentiment.")]

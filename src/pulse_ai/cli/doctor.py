@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.table import Table
 
 from pulse_ai import __version__
-from pulse_ai.core import PROTOCOL_VERSION, WebSettings, cache_dir
+from pulse_ai.core import PROTOCOL_VERSION, WebSettings, available_cores, cache_dir
 
 _LIBRARIES = (
     "msgspec",
@@ -80,7 +80,7 @@ def collect_facts() -> dict[str, Any]:
         "protocol": PROTOCOL_VERSION,
         "python": platform.python_version(),
         "system": f"{platform.system()} {platform.release()} {platform.machine()}",
-        "cores": _cores(),
+        "cores": available_cores(),
         "memory_gib": _memory_gib(),
         "int8_instructions": [flag for flag in _INT8_FLAGS if flag in _cpu_flags()],
         "gpu": "NVIDIA" if shutil.which("nvidia-smi") else "none",
@@ -118,10 +118,6 @@ def advise(facts: dict[str, Any]) -> list[str]:
         (facts["libraries"]["uvloop"] == "missing", "uvloop is missing; the server will be slower"),
     )
     return [text for is_so, text in checks if is_so]
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _memory_gib() -> float:

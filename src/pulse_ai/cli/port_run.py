@@ -27,7 +27,6 @@ EXIT_LOAD = 3
 EXIT_WIRE = 4
 """The parent sent what is no frame of the codec."""
 
-
 _T = TypeVar("_T")
 
 _FDS = {"0,1": (0, 1), "3,4": (3, 4)}

@@ -7,6 +7,7 @@ Start reading at ``task.py``, then ``errors.py``.
 """
 
 from pulse_ai.core.checker import checker_type as checker_type
+from pulse_ai.core.cores import available_cores as available_cores
 from pulse_ai.core.errors import BadFrame as BadFrame
 from pulse_ai.core.errors import DeadlineExceeded as DeadlineExceeded
 from pulse_ai.core.errors import Draining as Draining

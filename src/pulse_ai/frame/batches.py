@@ -2,7 +2,6 @@
 
 __all__ = (
     "Encoded",
-    "available_cores",
     "batch_rows",
     "batches_of",
     "describe_columns",
@@ -12,7 +11,6 @@ __all__ = (
 
 import datetime as dt
 import math
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -45,16 +43,6 @@ class Encoded(NamedTuple):
 
     numbers: NDArray[np.float64]
     codes: NDArray[np.int64]
-
-
-def available_cores() -> int:
-    """Return how many cores this process may use; at least 1.
-
-    Example:
-        >>> available_cores() >= 1
-        True
-    """
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def batch_rows(width: int) -> int:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from pulse_ai.frame.batches import available_cores, batch_rows, batches_of, encode_frame, run_operations
+from pulse_ai.core import available_cores
+from pulse_ai.frame.batches import batch_rows, batches_of, encode_frame, run_operations
 from pulse_ai.frame.fitting import Need
 from pulse_ai.frame.learned import Counts, Moments, known_of
 from pulse_ai.frame.quantiles import Quantiles

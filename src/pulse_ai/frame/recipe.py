@@ -10,10 +10,9 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from pulse_ai.core import InvalidInput
+from pulse_ai.core import InvalidInput, available_cores
 from pulse_ai.frame.batches import (
     Encoded,
-    available_cores,
     batch_rows,
     batches_of,
     encode_frame,

@@ -1,8 +1,7 @@
 """ONNX Runtime behind one narrow class: arrays in, logits out."""
 
-__all__ = ("Engine", "available_cores", "open_session")
+__all__ = ("Engine", "open_session")
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,24 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pulse_ai.core import LoadFailed
+from pulse_ai.core import LoadFailed, available_cores
 
 _KNOWN_INPUTS = frozenset({"input_ids", "attention_mask", "token_type_ids"})
 # On a CPU the fused operator is slower than its two parts: 15 % of a DistilBERT's int8 time against 2 %.
 _SLOWER_TOGETHER = ["SkipLayerNormFusion"]
 _DTYPES = {"tensor(int64)": np.int64, "tensor(int32)": np.int32}
-
-
-def available_cores() -> int:
-    """Return how many cores this process may use; at least 1.
-
-    Example:
-        >>> available_cores() >= 1
-        True
-    """
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 class Engine:

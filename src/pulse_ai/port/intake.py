@@ -9,9 +9,10 @@ __all__ = ("Intake", "affordable_spin_s")
 
 import os
 import select
-import sys
 import time
 from collections.abc import Callable
+
+from pulse_ai.core import available_cores
 
 _BUFFER_BYTES = 256 * 1024
 _CLOSE = 2.0  # a wait of up to so many spins may have been short but for the waking that ends each sleep
@@ -31,11 +32,7 @@ def affordable_spin_s(wanted_s: float, *, cores: int | None = None) -> float:
         >>> affordable_spin_s(0.0001, cores=1), affordable_spin_s(0.0001, cores=2)
         (0.0, 0.0001)
     """
-    return wanted_s if (cores or _cores()) > 1 else 0.0
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
+    return wanted_s if (cores or available_cores()) > 1 else 0.0
 
 
 class Intake:

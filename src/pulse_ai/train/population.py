@@ -6,7 +6,6 @@ number of the epoch. One that has stopped is carried along unchanged until all h
 
 __all__ = ("Candidate", "fit_population")
 
-import os
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -17,6 +16,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from pulse_ai.core import available_cores
 from pulse_ai.train.errors import BadNetwork
 from pulse_ai.train.fitting import Settings, Trained, plan_of, weighted
 from pulse_ai.train.history import History
@@ -114,7 +114,7 @@ def _groups(count: int, plan: Plan) -> list[list[int]]:
     if _on_cpu():
         leaves = jax.tree.leaves(variable_shapes(plan.network)["params"])
         most = max(1, _CACHE_BYTES // (_COPIES * 4 * sum(leaf.size for leaf in leaves)))
-        threads = min(count, _cores())
+        threads = min(count, available_cores())
         size = -(-count // (threads * -(-count // (threads * most))))
     numbers = [min(number, count - 1) for number in range(size * -(-count // size))]
     return [numbers[first : first + size] for first in range(0, len(numbers), size)]
@@ -122,10 +122,6 @@ def _groups(count: int, plan: Plan) -> list[list[int]]:
 
 def _on_cpu() -> bool:
     return jax.default_backend() == "cpu"
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _sets(rows: Rows | Sequence[Rows] | None, count: int) -> list[Rows]:
@@ -227,7 +223,7 @@ def _all_trained(makers: list[Callable[[], _Group]], epochs: int) -> list[_Crowd
     programs that make a group would wait behind the long ones that train.
     """
     ended = threading.Event()
-    with ThreadPoolExecutor(_cores(), thread_name_prefix="pulse-population") as pool:
+    with ThreadPoolExecutor(available_cores(), thread_name_prefix="pulse-population") as pool:
         try:
             groups = [made.result() for made in [pool.submit(maker) for maker in makers]]
             groups[0].program(groups[0].beginning(), groups[0].rows, np.int32(0))  # compiles, once for all

@@ -54,9 +54,7 @@ class KnownHeads:
 
     def __init__(self) -> None:
         self._known: dict[bytes, KnownHead] = {}
-        self._marks: list[
-            bytes
-        ] = []  # how the lines that are passed over begin, in the spellings that were seen
+        self._marks: list[bytes] = []  # how lines that are passed over begin, in the spellings seen
 
     def __len__(self) -> int:
         return len(self._known)

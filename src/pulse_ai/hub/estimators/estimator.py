@@ -10,9 +10,8 @@ from typing import Any
 
 import msgspec
 
-from pulse_ai.core import Failure, InvalidInput, LoadFailed, TargetError, Task
+from pulse_ai.core import Failure, InvalidInput, LoadFailed, TargetError, Task, available_cores
 from pulse_ai.hub.cache import content_digest
-from pulse_ai.hub.engine import available_cores
 from pulse_ai.hub.estimators.columns import Columns
 from pulse_ai.hub.estimators.onnx_model import OnnxModel
 from pulse_ai.hub.estimators.pickle_files import read_pickle
