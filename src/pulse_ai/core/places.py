@@ -2,17 +2,9 @@
 
 __all__ = ("describe_error",)
 
-import sysconfig
 import traceback
+from functools import cache
 from pathlib import Path
-
-_NOT_THEIRS = tuple(
-    f"{folder}/"
-    for folder in {
-        *(sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")),
-        str(Path(__file__).parents[1]),
-    }
-)
 
 
 def describe_error(error: BaseException) -> str:
@@ -35,4 +27,12 @@ def _place(error: BaseException) -> str:
 
 
 def _is_theirs(filename: str) -> bool:
-    return not filename.startswith((*_NOT_THEIRS, "<"))
+    return not filename.startswith(("<", *_folders_of_libraries()))
+
+
+@cache
+def _folders_of_libraries() -> tuple[str, ...]:
+    import sysconfig  # only where something has failed: every process that starts pays for an import
+
+    paths = [sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")]
+    return tuple(f"{folder}/" for folder in (*paths, Path(__file__).parents[1]))

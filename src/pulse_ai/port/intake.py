@@ -1,8 +1,8 @@
 """Reading a descriptor: into one buffer that is there for good, and awake where more will come in a moment.
 
 A process that waits for bytes sleeps, and where its core sleeps as well, waking both takes longer than answering a
-small request. So a reader may look again and again for a bounded time before it sleeps; but only when its last
-waits are short and looking has paid. A reader to whom nothing comes pays for that once, and then sleeps.
+small request. So a reader may look again and again for a bounded time before it sleeps; but only while its waits
+are short and looking pays. A reader to whom nothing comes pays for that once, and then sleeps.
 """
 
 __all__ = ("Intake", "affordable_spin_s")
@@ -16,9 +16,7 @@ from pulse_ai.core import available_cores
 
 _BUFFER_BYTES = 256 * 1024
 _CLOSE = 2.0  # a wait of up to so many spins may have been short but for the waking that ends each sleep
-_RESTS = (
-    8  # waits without a spin after one that found nothing, so that steady waits just too long cost little
-)
+_RESTS = 8  # waits without a spin after a spin that found nothing: steady waits just too long cost little
 
 
 def affordable_spin_s(wanted_s: float, *, cores: int | None = None) -> float:
