@@ -14,6 +14,7 @@ from pulse_ai.numerics.errors import BadArgument
 from pulse_ai.numerics.evaluator import check_leaves, evaluate
 from pulse_ai.numerics.history import DefnStatistics, History, clock_s
 from pulse_ai.numerics.purity import Captured, captured_by, inspect_code, warn_of_constants
+from pulse_ai.numerics.staging import AsksForOptions, Staged
 from pulse_ai.numerics.templates import struct_of
 from pulse_ai.numerics.translation import translated
 from pulse_ai.numerics.trees import map_leaves, register_all
@@ -58,7 +59,7 @@ class Defn(Generic[Arguments, Answer]):
         self._inspected: set[CompilerName] = set()
         self._captured: tuple[Captured, ...] = ()
         self._file: str = getattr(getattr(self._written, "__code__", None), "co_filename", "<unknown>")
-        self._compiled: dict[tuple[tuple[str, Observer], ...], Callable[..., Any]] = {}
+        self._compiled: dict[tuple[tuple[str, Observer], ...], Staged] = {}
         self._ready: Callable[..., Any] | None = None
 
     def __call__(self, *arguments: Arguments.args, **options: Arguments.kwargs) -> Answer:
@@ -70,6 +71,8 @@ class Defn(Generic[Arguments, Answer]):
             captured.check(self._name, self._file)
         try:
             return ready(*arguments, **options)
+        except AsksForOptions:
+            return self._call(arguments, options)
         except (TypeError, ValueError) as error:
             return self._again(error, arguments, options)
 
@@ -138,7 +141,7 @@ class Defn(Generic[Arguments, Answer]):
         Raises:
             CompilerMissing: JAX is not installed.
         """
-        return self._compiled_for(context().observers)
+        return self._compiled_for(context().observers).traced
 
     def _call(self, arguments: tuple[Any, ...], options: dict[str, Any]) -> Any:
         now = context()
@@ -156,13 +159,13 @@ class Defn(Generic[Arguments, Answer]):
         if now.observers:
             load_jax().effects_barrier()
         elif CONTEXT.get() is None:
-            self._ready = compiled
+            self._ready = compiled.ready
         return answer
 
     def _again(self, error: Exception, arguments: Any, options: Any, compiled: Any = None) -> Any:
         """Call once more where the trouble was a class that JAX did not know; else raise in our words."""
         if register_all((arguments, options)):
-            return (compiled or self.staged())(*arguments, **options)
+            return (compiled or self._compiled_for(context().observers))(*arguments, **options)
         self._blame(error, arguments, options)
         raise error
 
@@ -191,7 +194,7 @@ class Defn(Generic[Arguments, Answer]):
         for captured in self._captured:
             captured.check(self._name, self._file)
 
-    def _compiled_for(self, observers: Mapping[str, Observer]) -> Callable[..., Any]:
+    def _compiled_for(self, observers: Mapping[str, Observer]) -> Staged:
         key = tuple(sorted(observers.items(), key=lambda item: item[0]))
         compiled = self._compiled.get(key)
         if compiled is None:
@@ -200,7 +203,7 @@ class Defn(Generic[Arguments, Answer]):
             compiled = self._compiled[key] = self._stage(dict(observers))
         return compiled
 
-    def _stage(self, observers: Mapping[str, Observer]) -> Callable[..., Any]:
+    def _stage(self, observers: Mapping[str, Observer]) -> Staged:
         function, written = self._function, self._written
         history, name = self._history, self._name
 
@@ -219,7 +222,7 @@ class Defn(Generic[Arguments, Answer]):
             return answer
 
         traced.__name__ = traced.__qualname__ = name
-        return load_jax().jit(traced, static_argnames=self._static)
+        return Staged(traced, self._static)
 
 
 def unwrapped(function: Callable[..., Any]) -> Callable[..., Any]:

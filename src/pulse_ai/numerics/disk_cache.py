@@ -1,7 +1,8 @@
 """A cache of compiled code on disk, keyed by content, so that a restarted process does not compile again.
 
 The key is a hash of the function's StableHLO text and of everything under which it is compiled: versions,
-the kind of device, the processor's abilities. Nobody chooses a name, so no two functions can meet under one.
+the compiler's options, the kind of device, the processor's abilities. Nobody chooses a name, so no two functions
+can meet under one.
 JAX's own persistent cache does the serialising (XLA's format, no pickle); here each entry is one file, put
 beside its place and renamed into it, with a checksum. So any number of processes may share a folder: each
 reads a whole entry or none, and a half-written or damaged one is compiled anew.
@@ -18,7 +19,7 @@ import platform
 import tempfile
 import threading
 import uuid
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -54,23 +55,24 @@ class DiskCache:
     def __init__(self, folder: Path | str | None = None) -> None:
         self.folder = cache_dir() / "xla" if folder is None else Path(folder)
 
-    def compile(self, lowered: Any) -> tuple[Any, bool]:
+    def compile(self, lowered: Any, options: Mapping[str, str] | None = None) -> tuple[Any, bool]:
         """Compile a lowered function of JAX's, or take it from the folder.
 
         Args:
             lowered: What ``jit(f).lower(...)`` gave.
+            options: What XLA's compiler is told, as in ``jax.jit``.
 
         Returns:
             The compiled function, and whether it was in the folder. A folder that cannot be written to
             costs the time to compile, nothing else.
         """
-        path = self.folder / f"{content_key(lowered)}.xla"
+        path = self.folder / f"{content_key(lowered, options)}.xla"
         files = _read(path)
         with _compiling, tempfile.TemporaryDirectory(prefix="pulse-xla-") as scratch:
             for name, content in files.items():
                 (Path(scratch) / name).write_bytes(content)
             with _jax_cache_at(scratch):
-                compiled = lowered.compile()
+                compiled = lowered.compile(dict(options or {}))
             found = {
                 file.name: file.read_bytes()
                 for file in Path(scratch).iterdir()
@@ -83,12 +85,13 @@ class DiskCache:
         return compiled, hit
 
 
-def content_key(lowered: Any) -> str:
+def content_key(lowered: Any, options: Mapping[str, str] | None = None) -> str:
     """Return the hash under which a lowered function is kept: 64 hexadecimal digits."""
     jax = load_jax()
     device = jax.devices()[0]
     under = [_FORMAT, jax.__version__, jax.lib.__version__, device.platform, device.device_kind, _processor()]
-    return hashlib.sha256(msgspec.json.encode([*under, lowered.as_text()])).hexdigest()
+    told = sorted((options or {}).items())
+    return hashlib.sha256(msgspec.json.encode([*under, *told, lowered.as_text()])).hexdigest()
 
 
 def _processor() -> str:

@@ -13,6 +13,7 @@ from pulse_ai.numerics.defn import Defn, jit
 from pulse_ai.numerics.disk_cache import DiskCache
 from pulse_ai.numerics.evaluator import evaluate
 from pulse_ai.numerics.history import clock_s
+from pulse_ai.numerics.products import compiler_options, prefers_eigen
 from pulse_ai.numerics.templates import Template, check, leaves_by_path, struct_of
 from pulse_ai.numerics.trees import map_leaves, register_all
 
@@ -125,9 +126,10 @@ class Job:
             run: Callable[..., Any] = self._evaluated
         else:
             register_all(templates)
-            lowered = self.function.staged().lower(*map_leaves(struct_of, templates), **self.options)
+            traced = self.function.staged().trace(*map_leaves(struct_of, templates), **self.options)
+            lowered, told = traced.lower(), compiler_options(eigen=prefers_eigen(traced.jaxpr))
             run, from_cache = (
-                (lowered.compile(), False) if self.cache is None else self.cache.compile(lowered)
+                (lowered.compile(told), False) if self.cache is None else self.cache.compile(lowered, told)
             )
         return Executable(
             name=self.function.name,

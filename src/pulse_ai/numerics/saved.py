@@ -19,6 +19,7 @@ from pulse_ai.numerics.compilers import load_jax, require_jax
 from pulse_ai.numerics.errors import BadArgument, SavedFunctionError
 from pulse_ai.numerics.executable import Executable, Job
 from pulse_ai.numerics.history import clock_s
+from pulse_ai.numerics.products import compiler_options, prefers_eigen
 from pulse_ai.numerics.structures import Structure, rebuilt, structure_of
 from pulse_ai.numerics.templates import Template, leaves_by_path
 from pulse_ai.numerics.trees import leaves_of, map_leaves
@@ -33,6 +34,7 @@ class _Export(msgspec.Struct, frozen=True):
     leaves: list[tuple[tuple[int, ...], str]]
     answer: Structure
     code: bytes
+    prefers_eigen: bool = False
 
 
 class _Saved(msgspec.Struct, frozen=True):
@@ -102,8 +104,14 @@ def _exported(job: Job, templates: tuple[Any, ...], platforms: tuple[str, ...] |
 
     kinds = [(leaf.shape, leaf.dtype.name) for leaf in leaves_of(templates)]
     structs = [jax.ShapeDtypeStruct(shape, dtype) for shape, dtype in kinds]
-    exported = jax.export.export(jax.jit(flat), platforms=platforms)(*structs)
-    return _Export(leaves=kinds, answer=answers[0], code=bytes(exported.serialize()))
+    staged = jax.jit(flat)
+    exported = jax.export.export(staged, platforms=platforms)(*structs)
+    return _Export(
+        leaves=kinds,
+        answer=answers[0],
+        code=bytes(exported.serialize()),
+        prefers_eigen=prefers_eigen(staged.trace(*structs).jaxpr),
+    )
 
 
 def load(data: bytes, *, types: Sequence[type] = ()) -> Executable | Bucketed:
@@ -177,7 +185,8 @@ class _Reader:
         try:
             code = jax.export.deserialize(bytearray(export.code))
             structs = [jax.ShapeDtypeStruct(shape, dtype) for shape, dtype in export.leaves]
-            compiled = jax.jit(code.call).lower(*structs).compile()
+            told = compiler_options(eigen=export.prefers_eigen)
+            compiled = jax.jit(code.call).lower(*structs).compile(told)
         except ValueError as error:
             raise SavedFunctionError(
                 f"{self.name} (made with {self.saved.made_with}) cannot run here: {error}"

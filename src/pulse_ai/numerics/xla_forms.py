@@ -8,8 +8,6 @@ __all__ = ("FORMS",)
 from collections.abc import Callable
 from typing import Any
 
-from pulse_ai.numerics.products import matmul
-
 
 def _take(jax: Any, x: Any, indices: Any, axis: int | None = None) -> Any:
     return jax.numpy.take(x, indices, axis=axis, mode="clip")
@@ -49,7 +47,6 @@ FORMS: dict[str, Callable[..., Any]] = {
     "arange": _arange,
     "erf": _erf,
     "logsumexp": _logsumexp,
-    "matmul": matmul,
     "one_hot": _one_hot,
     "set_at": _set_at,
     "take": _take,
