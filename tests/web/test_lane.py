@@ -1,11 +1,12 @@
 """The fast lane says what the way of ASGI says, and hears of clients that go."""
 
+import asyncio
 from typing import Any
 
 import pytest
 import uvicorn
 from tests.web.kit import Make, Service, until
-from tests.web.test_protocol import FakeTransport
+from tests.web.test_protocol import CHUNKED, FakeTransport
 from uvicorn.server import ServerState
 
 from pulse_ai.web.heads import KnownHeads
@@ -204,4 +205,62 @@ async def test_at_the_end_the_lane_is_answered_too(make_service: Make) -> None:
     await until(lambda: line.transport.writes)
     assert line.sent.startswith(b"HTTP/1.1 503 ")
     assert b'"code":"draining"' in line.sent
+    line.protocol.connection_lost(None)
+
+
+async def test_a_connection_that_ends_while_others_wait_on_it_takes_back_the_one_under_way(
+    make_service: Make,
+) -> None:
+    service = make_service(deadline_s=60.0)
+    line, mate = (Line(service, lanes=service.app.lanes) for _ in range(2))
+    line.protocol.data_received(post(b'"a"') + CHUNKED + b"zz\r\n")  # what is no chunk ends the connection
+    assert line.transport.closing
+    await until(lambda: service.gate.batches)
+    mate.protocol.data_received(post(b'"mate"'))
+    line.protocol.connection_lost(None)
+    assert service.engine.statistics().counters.answers["cancelled"] == 1
+    service.gate.answer()
+    await until(lambda: service.gate.batches)
+    service.gate.answer()
+    await until(lambda: mate.sent.endswith(b'"mate"'))
+    assert line.sent == b""
+    mate.protocol.connection_lost(None)
+
+
+async def test_by_asgi_too_the_one_under_way_is_taken_back(make_service: Make) -> None:
+    service = make_service(deadline_s=60.0)
+    line = Line(service, lanes={})
+    line.protocol.data_received(post(b'"a"') + post(b'"b"'))
+    await until(lambda: service.gate.batches)
+    line.transport.closing = True
+    line.protocol.connection_lost(ConnectionResetError())
+    await asyncio.wait(line.protocol.tasks, timeout=10.0)  # clients are looked at every 50 ms
+    assert service.engine.statistics().counters.answers["cancelled"] == 1
+
+
+@pytest.mark.parametrize("last", [b"connection: close", b"connection: keep-alive, close"])
+async def test_the_last_of_pipelined_requests_is_answered_before_the_end(
+    make_service: Make, last: bytes
+) -> None:
+    service = make_service(deadline_s=60.0)
+    line = Line(service, lanes=service.app.lanes)
+    line.protocol.data_received(post(b'"a"') + post(b'"b"', last))
+    for _ in range(2):
+        await until(lambda: service.gate.batches)
+        service.gate.answer()
+    await until(lambda: line.transport.closing)
+    assert line.sent.index(b'"a"') < line.sent.index(b'"b"')
+    line.protocol.connection_lost(None)
+    await until(lambda: not line.protocol.tasks)
+
+
+async def test_nothing_is_answered_after_the_request_that_ends_the_connection(make_service: Make) -> None:
+    service = make_service(deadline_s=60.0)
+    line = Line(service, lanes=service.app.lanes)
+    line.protocol.data_received(post(b'"a"', b"connection: close") + post(b'"b"'))
+    await until(lambda: service.gate.batches)
+    service.gate.answer()
+    await until(lambda: line.transport.closing)
+    assert line.sent.endswith(b'"a"')
+    assert not service.gate.batches
     line.protocol.connection_lost(None)

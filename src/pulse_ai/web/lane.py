@@ -49,7 +49,7 @@ class LaneCycle:
     Args:
         scope: With the client and, where the head is not known, the headers.
         write: Writes to the connection.
-        on_complete: Told when the answer has been written.
+        on_complete: Told of this request when its answer has been written; others may wait behind it.
         max_body_bytes: Longest body.
 
     Attributes:
@@ -81,7 +81,7 @@ class LaneCycle:
         scope: Scope,
         *,
         write: Callable[[bytes], None],
-        on_complete: Callable[[], None],
+        on_complete: "Callable[[LaneCycle], None]",
         max_body_bytes: int,
     ) -> None:
         self.scope = scope
@@ -178,4 +178,4 @@ class LaneCycle:
     def _finish(self, answer: bytes) -> None:
         self._write(answer)
         self.response_started = self.response_complete = True
-        self._on_complete()
+        self._on_complete(self)

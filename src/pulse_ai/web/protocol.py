@@ -114,6 +114,7 @@ class OneWriteProtocol(HttpToolsProtocol):
         self._idle = (0, 0)  # that number at the last look, and at how many looks before it
         self._write_now: Callable[[bytes], None] = self._not_connected
         self._max_body_bytes = max_body_bytes
+        self._first: Any = None  # the request under way, where others wait behind it
         self._seen_cycle: object = None
         self._more_bytes = 0  # read since the last head was complete
         self._stuck: object = None
@@ -127,6 +128,14 @@ class OneWriteProtocol(HttpToolsProtocol):
         super().connection_made(cast("asyncio.Transport", writer))
         self._write_now = writer.write_now
         self.flow = _PipelineFlow(self.transport, self.pipeline)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """End a connection. uvicorn tells the newest request only; the one under way may be before that."""
+        first = self._first
+        if first is not None and first is not self.cycle and not first.response_complete:
+            first.disconnected = True
+            first.message_event.set()
+        super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         """Read on, and keep an eye on what comes without completing a head."""
@@ -212,16 +221,23 @@ class OneWriteProtocol(HttpToolsProtocol):
 
     def _begin_asgi(self) -> None:
         """Begin a request as uvicorn does, with the whole of a scope."""
+        if isinstance(self.cycle, LaneCycle):
+            self._first = self.cycle
         url, headers, expects = self.url, self.headers, self.expect_100_continue
         super().on_message_begin()
         self.url, self.expect_100_continue = url, expects
         self.headers.extend(headers)
         super().on_headers_complete()
 
-    def _lane_complete(self) -> None:
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        """Have the application answer a request: all before it are answered."""
+        self._first = cycle
+        super()._start_asgi_task(cycle, app)
+
+    def _lane_complete(self, cycle: LaneCycle) -> None:
         """Go on after an answer, without a timer for what comes next: ``close_if_stuck`` sees to it."""
         self._answered += 1
-        if not self.cycle.keep_alive:
+        if not cycle.keep_alive:
             self.server_state.total_requests += 1
             self.transport.close()
         elif self.pipeline or self.flow.read_paused:
