@@ -252,3 +252,26 @@ async def test_a_connection_that_idles_in_the_lane_is_closed_at_its_look(make_se
     line.protocol.close_if_stuck()
     assert line.transport.closing
     line.protocol.connection_lost(None)
+
+
+@pytest.mark.parametrize(
+    "not_http",
+    [
+        post(b'"w"', b"transfer-encoding: chunked"),
+        post(b'"w"', b"content-length: 3"),
+        post(b'"w"', b"bad header"),
+        post(b'"w"').replace(b"HTTP/1.1", b"HTTP/9.9"),
+        b'POST"w"',
+        b"POST /a",
+    ],
+)
+async def test_what_the_parser_does_not_take_for_a_request_is_never_learned(
+    make_service: Make, not_http: bytes
+) -> None:
+    service = make_service(deadline_s=60.0)
+    line = Line(service, lanes=service.app.lanes)
+    length_bytes = 3 if b"\r\n\r\n" in not_http else len(not_http) - 3
+    await ask(service, line, post(b"1" * length_bytes))  # so its length would fit
+    line.protocol.data_received(not_http)
+    assert learned(line) == 1
+    line.protocol.connection_lost(None)

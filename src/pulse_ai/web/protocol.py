@@ -145,7 +145,8 @@ class OneWriteProtocol(HttpToolsProtocol):
             return
         super().data_received(data)
         if isinstance(self.cycle, LaneCycle):
-            self._look_after_lane(self.cycle, data if begins else b"")
+            whole = begins and self.cycle is not cycle  # else these bytes are not the cycle's
+            self._look_after_lane(self.cycle, data if whole else b"")
         if self.cycle is not self._seen_cycle:
             self._seen_cycle = self.cycle
             self._more_bytes = 0
