@@ -93,6 +93,8 @@ async def answer_by(service: Service, request: bytes, lanes: dict[bytes, Any]) -
         post(b'"x"').replace(b"POST", b"PUT"),
         HEAD + b'transfer-encoding: chunked\r\n\r\n4\r\n"hi"\r\n0\r\n\r\n',
         post(b'"x"').replace(b"HTTP/1.1", b"HTTP/1.0"),
+        post(b'"x"', b"connection: Upgrade, HTTP2-Settings", b"upgrade: h2c", b"http2-settings: AAEAAEAA"),
+        post(b'"x"', b"connection: upgrade, close", b"upgrade: h2c"),
     ],
     ids=lambda request: repr(request[-40:]),
 )
@@ -264,3 +266,30 @@ async def test_nothing_is_answered_after_the_request_that_ends_the_connection(ma
     assert line.sent.endswith(b'"a"')
     assert not service.gate.batches
     line.protocol.connection_lost(None)
+
+
+@pytest.mark.parametrize("in_lane", [True, False])
+async def test_a_request_that_offers_to_upgrade_keeps_its_body_and_what_comes_after_it(
+    make_service: Make, *, in_lane: bool
+) -> None:
+    service = make_service(deadline_s=60.0)
+    line = Line(service, lanes=service.app.lanes if in_lane else {})
+    offer = post(b'"a GET /healthz HTTP/1.1"', b"connection: upgrade", b"upgrade: h2c")
+    stream = (
+        offer + b"GET /healthz HTTP/1.1\r\nconnection: upgrade\r\nupgrade: x\r\n\r\n" + post(b'"b"') + offer
+    )
+    for start in range(0, len(stream), 90):
+        line.protocol.data_received(stream[start : start + 90])
+    for _ in range(3):
+        await until(lambda: service.gate.batches)
+        service.gate.answer()
+    await until(lambda: line.sent.count(b'HTTP/1.1"') == 2)
+    bodies = [part.partition(b"\r\n\r\n")[2] for part in line.sent.split(b"HTTP/1.1 200")[1:]]
+    assert bodies == [
+        b'"a GET /healthz HTTP/1.1"',
+        b'{"status":"alive"}',
+        b'"b"',
+        b'"a GET /healthz HTTP/1.1"',
+    ]
+    line.protocol.connection_lost(None)
+    await until(lambda: not line.protocol.tasks)

@@ -17,6 +17,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any, cast
 
+import httptools
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
@@ -109,6 +110,7 @@ class OneWriteProtocol(HttpToolsProtocol):
         self._lanes = lanes
         self._known_heads = known_heads
         self._known_cycle: LaneCycle | None = None
+        self._plain_head = b""  # of a request that offers to upgrade: the same without the offer
         self._between = True  # what has been read ends with a whole request, or is nothing
         self._answered = 0  # in the lane
         self._idle = (0, 0)  # that number at the last look, and at how many looks before it
@@ -143,7 +145,7 @@ class OneWriteProtocol(HttpToolsProtocol):
         begins = self._between and (cycle is None or cycle.response_complete)
         if begins and self._begin_known(data):
             return
-        super().data_received(data)
+        self._feed(data)
         if isinstance(self.cycle, LaneCycle):
             whole = begins and self.cycle is not cycle  # else these bytes are not the cycle's
             self._look_after_lane(self.cycle, data if whole else b"")
@@ -156,6 +158,31 @@ class OneWriteProtocol(HttpToolsProtocol):
         self._more_bytes += len(data)
         if self._more_bytes > MAX_HEAD_BYTES:
             self._bound_request()
+
+    def _feed(self, data: bytes | memoryview) -> None:
+        """Have the parser read."""
+        self._unset_keepalive_if_required()
+        try:
+            while data:
+                data = self._feed_to_offer(data)
+        except httptools.HttpParserError:
+            self._turn_away(BadRequest())
+
+    def _feed_to_offer(self, data: bytes | memoryview) -> bytes | memoryview:
+        """Have the parser read up to the first offer to upgrade, and return what follows its head.
+
+        It takes such a head for a request without a body, and what follows for another protocol. We speak none,
+        so the head is read again without the offer, and what follows is its body and the next requests.
+        """
+        try:
+            cast("Any", self.parser).feed_data(data)
+        except httptools.HttpParserUpgrade as offer:
+            head, self._plain_head = self._plain_head, b""
+            self.parser = httptools.HttpRequestParser(self)  # the other one is done where the head says close
+            self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn does
+            self.parser.feed_data(head)
+            return memoryview(data)[offer.args[0] :]
+        return b""
 
     def _begin_known(self, data: bytes) -> bool:
         """Begin the request where its head is known, and say whether it was; the parser sees nothing of it."""
@@ -181,8 +208,9 @@ class OneWriteProtocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """End a request."""
-        self._between = True
-        super().on_message_complete()
+        if not self._plain_head:
+            self._between = True
+            super().on_message_complete()
 
     def on_message_begin(self) -> None:
         """Begin a head. What only ASGI needs of a scope is made once it is known that ASGI gets it."""
@@ -197,6 +225,9 @@ class OneWriteProtocol(HttpToolsProtocol):
         endpoint = self._lanes.get(self.url)
         newest = self._newest()
         parser = cast("Any", self.parser)
+        if parser.should_upgrade():
+            self._plain_head = self._without_offer(parser)
+            return
         if (
             endpoint is None
             or self.expect_100_continue
@@ -211,6 +242,15 @@ class OneWriteProtocol(HttpToolsProtocol):
         cycle.endpoint = endpoint
         cycle.keep_alive = parser.should_keep_alive()
         self.cycle = cast("Any", cycle)
+
+    def _without_offer(self, parser: Any) -> bytes:
+        """Return the head that has just been read, without its offer to upgrade."""
+        method = parser.get_method()
+        if method == b"CONNECT":
+            raise ValueError("it asks for a tunnel")  # so the parser stops
+        lines = [b"%b %b HTTP/%b" % (method, self.url, parser.get_http_version().encode())]
+        lines += [b"%b: %b" % header for header in self.headers if header[0] != b"upgrade"]
+        return b"\r\n".join([*lines, b"", b""])
 
     def _make_cycle(self, scope: Scope) -> LaneCycle:
         return LaneCycle(
@@ -252,11 +292,6 @@ class OneWriteProtocol(HttpToolsProtocol):
         self._begin_asgi()
         self.cycle.body = bytearray(cycle.body)
         self.cycle.message_event.set()
-
-    def send_400_response(self, msg: str) -> None:
-        """Answer bytes that are not HTTP."""
-        del msg  # ours says the same
-        self._turn_away(BadRequest())
 
     def close_if_stuck(self) -> None:
         """Close a connection on which nothing has moved since the last call, or since the last few.
