@@ -5,6 +5,7 @@ import pytest
 from tests.serving.desk import Desk
 
 from pulse_ai.core import Overloaded, RequestError, SchedulerSettings
+from pulse_ai.port import OK, Answer, Result
 
 
 def sizes(desk: Desk) -> list[int]:
@@ -257,3 +258,15 @@ def test_a_batch_of_a_worker_that_is_gone_is_ignored() -> None:
     assert desk.code(1) == "waiting"
     desk.lose(1)
     assert desk.scheduler.counters.workers_lost == 1
+
+
+@pytest.mark.parametrize("text", [b"\xa1\xff", b"\xa2\xc3\x28", b"\x07", b"\xc0", b"\x91\xa1\xff"])
+def test_a_failure_whose_text_is_none_touches_no_mate(text: bytes) -> None:
+    desk = Desk()
+    ids = desk.offer_many(3)
+    (batch,) = desk.poll()
+    answers = [Answer(ticket.id, OK, msgspec.Raw(b"\x01")) for ticket in batch.tickets]
+    answers[0] = Answer(answers[0].id, "model_error", msgspec.Raw(text))
+    desk.scheduler.batch_done(batch.worker_id, Result(batch.batch_id, answers), now_s=desk.now_s)
+    desk.poll()
+    assert [desk.code(request) for request in ids] == ["model_error", "ok", "ok"]

@@ -21,5 +21,5 @@ def failure_of(code: str, value: msgspec.Raw) -> RequestError:
     error = InvalidInput if code == InvalidInput.code else ModelError
     try:
         return error(msgspec.msgpack.decode(value, type=str))
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, UnicodeDecodeError):
         return ModelError(f"the worker answered {code!r} without a text")
