@@ -11,7 +11,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pulse_ai import Failure, Serving, Task
-from pulse_ai.core import InvalidInput, LoadFailed, ModelError, RequestError, TargetError, TaskSpec
+from pulse_ai.core import (
+    InvalidInput,
+    LoadFailed,
+    ModelError,
+    RequestError,
+    TargetError,
+    TaskSpec,
+)
 
 FOLDER = Path(__file__).parent
 
@@ -30,6 +37,13 @@ class Sizes(Task):
 
     def predict(self, items: list[int]) -> list[tuple[int, int]]:
         return [(item, len(items)) for item in items]
+
+
+class Lies(Task):
+    """Does not always return what its hint says."""
+
+    def predict(self, items: list[int]) -> list[int]:
+        return ["two" if item == 2 else item for item in items]  # type: ignore[misc]
 
 
 def spec(name: str) -> TaskSpec:
@@ -57,6 +71,13 @@ def test_inline_a_bad_item_touches_no_other() -> None:
     kinds = [type(answer).__name__ for answer in answers]
     assert kinds == ["str", "ModelError", "ModelError", "InvalidInput", "str"]
     assert (answers[0], answers[4]) == ("A", "B")
+
+
+def test_inline_an_answer_that_is_not_what_the_hint_says_fails_alone() -> None:
+    one, two, three = Serving(Lies()).run_all([1, 2, 3])
+    assert (one, three) == (1, 3)
+    assert isinstance(two, ModelError)
+    assert "Expected `int`, got `str`" in str(two)
 
 
 @given(count=st.integers(0, 60), size=st.integers(1, 16))
@@ -168,3 +189,12 @@ async def test_a_task_class_is_served_with_its_arguments_and_its_types() -> None
         assert await serving.infer("Ada", timeout_s=20.0) == Greeting("Hello Ada!")
         assert serving.manifest is not None
         assert serving.manifest.input_schema == {"type": "string"}
+
+
+@pytest.mark.process
+async def test_an_answer_that_is_not_what_the_hint_says_fails_alone() -> None:
+    async with Serving(Lies(), deadline_s=20.0).open() as serving:
+        one, two, three = await serving.infer_all([1, 2, 3])
+        assert (one, type(two), three) == (1, ModelError, 3)
+        with pytest.raises(ModelError, match="Expected `int`, got `str`"):
+            await serving.infer(2)

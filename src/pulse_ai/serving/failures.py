@@ -1,6 +1,8 @@
-"""From the code and text of a failed answer to the error that its caller gets."""
+"""From what a worker answered to what its caller gets: the value, or the error of an answer that failed."""
 
-__all__ = ("failure_of",)
+__all__ = ("failure_of", "value_of")
+
+from typing import Any
 
 import msgspec
 
@@ -23,3 +25,15 @@ def failure_of(code: str, value: msgspec.Raw) -> RequestError:
         return error(msgspec.msgpack.decode(value, type=str))
     except (msgspec.MsgspecError, UnicodeDecodeError):
         return ModelError(f"the worker answered {code!r} without a text")
+
+
+def value_of(encoded: msgspec.Raw, decoder: Any) -> Any:
+    """Read an answer that is ``ok`` into the type that the task is hinted to return.
+
+    Raises:
+        ModelError: It is not of that type.
+    """
+    try:
+        return decoder.decode(encoded)
+    except Exception as error:  # the type is the user's: anything can come
+        raise ModelError(f"the answer is not what predict is hinted to return: {error}") from error

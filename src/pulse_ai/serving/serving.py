@@ -16,6 +16,7 @@ from pulse_ai.core import (
     GiveUp,
     InvalidInput,
     Manifest,
+    ModelError,
     RequestError,
     SchedulerSettings,
     TargetError,
@@ -28,7 +29,7 @@ from pulse_ai.core import (
 )
 from pulse_ai.port import OK, Answer, BatchAnswerer, Item, encode_value, value_decoder
 from pulse_ai.serving.engine import Engine
-from pulse_ai.serving.failures import failure_of
+from pulse_ai.serving.failures import failure_of, value_of
 from pulse_ai.serving.pool import SlotStatus, WorkerPool
 from pulse_ai.serving.scheduler import Scheduler
 from pulse_ai.serving.statistics import Statistics
@@ -207,7 +208,7 @@ class OpenServing:
         Raises:
             RequestError: Refused, failed or out of time; the class says which.
         """
-        return self._decoder.decode(await self.engine.infer(encode_item(item), timeout_s=timeout_s))
+        return value_of(await self.engine.infer(encode_item(item), timeout_s=timeout_s), self._decoder)
 
     async def infer_all(self, items: Iterable[Any], *, timeout_s: float | None = None) -> list[Any]:
         """Have items answered, in order, however many; a few batches' worth are under way at a time.
@@ -322,4 +323,9 @@ def encode_item(item: Any) -> bytes:
 
 
 def _outcome(answer: Answer, decoder: Any) -> Any:
-    return decoder.decode(answer.value) if answer.code == OK else failure_of(answer.code, answer.value)
+    if answer.code != OK:
+        return failure_of(answer.code, answer.value)
+    try:
+        return value_of(answer.value, decoder)
+    except ModelError as error:
+        return error
