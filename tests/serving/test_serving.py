@@ -18,6 +18,7 @@ from pulse_ai.core import (
     RequestError,
     TargetError,
     TaskSpec,
+    TooLarge,
 )
 
 FOLDER = Path(__file__).parent
@@ -198,3 +199,19 @@ async def test_an_answer_that_is_not_what_the_hint_says_fails_alone() -> None:
         assert (one, type(two), three) == (1, ModelError, 3)
         with pytest.raises(ModelError, match="Expected `int`, got `str`"):
             await serving.infer(2)
+
+
+@pytest.mark.process
+async def test_an_item_that_no_frame_can_hold_is_too_large_and_touches_no_other() -> None:
+    async with Serving(spec("Echo"), max_frame_bytes=4096, deadline_s=20.0).open() as serving:
+        items = [{"text": "x" * size} for size in (10_000, 3000, 3000, 10)]
+        large, *others = await serving.infer_all(items)
+        assert isinstance(large, TooLarge)
+        assert others == items[1:]
+
+
+def test_frames_too_short_for_any_item_are_refused_when_they_are_set() -> None:
+    with pytest.raises(
+        ValueError, match=r"max_frame_bytes must be over 2080 for a batch_size of 64, got 2000"
+    ):
+        Serving(Shout, max_frame_bytes=2000, batch_size=64)

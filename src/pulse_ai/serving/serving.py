@@ -5,7 +5,7 @@ __all__ = ("OpenServing", "Serving", "ServingOptions")
 import asyncio
 import contextlib
 from collections.abc import AsyncGenerator, Iterable, Mapping
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any, TypedDict, Unpack
 
 import msgspec
@@ -34,6 +34,8 @@ from pulse_ai.serving.pool import SlotStatus, WorkerPool
 from pulse_ai.serving.scheduler import Scheduler
 from pulse_ai.serving.statistics import Statistics
 
+_BATCH_HEAD_BYTES = 32  # of a batch's frame, besides its items: at most
+_BATCH_ITEM_BYTES = 32  # and round each item: its id, and where it is in the shared area
 _WINDOW_BATCHES = 4  # of a long input, so many batches are under way for each worker
 
 
@@ -96,9 +98,10 @@ class Serving:
     ) -> None:
         self._task = task
         self.name = name or _default_name(task)
-        self.scheduler_settings = _settings(SchedulerSettings, options)
-        warm_up: ServingOptions = {"warm_up_items": self.scheduler_settings.batch_size}
-        self.worker_settings = _settings(WorkerSettings, warm_up | options)
+        scheduler_settings: SchedulerSettings = _settings(SchedulerSettings, options)
+        warm_up: ServingOptions = {"warm_up_items": scheduler_settings.batch_size}
+        self.worker_settings: WorkerSettings = _settings(WorkerSettings, warm_up | options)
+        self.scheduler_settings = _within_frames(scheduler_settings, self.worker_settings.max_frame_bytes)
         self._inline: BatchAnswerer | None = None
         if task is None and not self.worker_settings.command:
             raise TargetError(
@@ -308,6 +311,22 @@ def _settings(kind: Any, options: ServingOptions) -> Any:
     """Pick from the options those that one settings class has."""
     names = {field.name for field in fields(kind)}
     return kind(**{name: value for name, value in options.items() if name in names})
+
+
+def _within_frames(settings: SchedulerSettings, max_frame_bytes: int) -> SchedulerSettings:
+    """Return the settings with batches bounded so that each fits into a frame.
+
+    Raises:
+        ValueError: There is no room for any item.
+    """
+    round_bytes = _BATCH_HEAD_BYTES + _BATCH_ITEM_BYTES * settings.batch_size
+    if max_frame_bytes <= round_bytes:
+        raise ValueError(
+            f"max_frame_bytes must be over {round_bytes} for a batch_size of {settings.batch_size}, "
+            f"got {max_frame_bytes}"
+        )
+    limit_bytes = min(settings.batch_limit_bytes, max_frame_bytes - round_bytes)
+    return replace(settings, batch_limit_bytes=limit_bytes)
 
 
 def encode_item(item: Any) -> bytes:
