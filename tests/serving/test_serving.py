@@ -215,3 +215,21 @@ def test_frames_too_short_for_any_item_are_refused_when_they_are_set() -> None:
         ValueError, match=r"max_frame_bytes must be over 2080 for a batch_size of 64, got 2000"
     ):
         Serving(Shout, max_frame_bytes=2000, batch_size=64)
+
+
+@pytest.mark.process
+async def test_a_caller_that_is_cancelled_while_the_workers_end_is_cancelled() -> None:
+    loaded = asyncio.Event()
+
+    async def serve() -> None:
+        async with Serving(spec("Lingering")).open():
+            loaded.set()
+
+    serving = asyncio.create_task(serve())
+    await loaded.wait()
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert not serving.done()  # its worker takes a moment to end
+    serving.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await serving

@@ -1,5 +1,6 @@
 """Tasks that the tests serve in worker processes."""
 
+import atexit
 import os
 import threading
 from dataclasses import dataclass
@@ -17,6 +18,13 @@ class Echo(Task):
 
     def predict(self, items: list[Json]) -> list[Json]:
         return items
+
+
+class Lingering(Echo):
+    """Takes a moment to end."""
+
+    def load(self) -> None:
+        atexit.register(threading.Event().wait, 1.0)
 
 
 class Shown(Echo):

@@ -158,8 +158,7 @@ class Serving:
         finally:
             engine.close()
             keeping.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await asyncio.wait({keeping})
+            await asyncio.wait({keeping})
 
     def spec(self) -> TaskSpec | None:
         """Return what the workers build the task from."""
