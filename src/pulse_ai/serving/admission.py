@@ -170,7 +170,7 @@ class Admission:
         limit_bytes = self._settings.batch_limit_bytes
         if ticket.cost_bytes > limit_bytes:
             return TooLarge(what="the item", size_bytes=ticket.cost_bytes, limit_bytes=limit_bytes)
-        if ticket.deadline_at_s <= now_s:
+        if not ticket.deadline_at_s > now_s:  # also NaN, which no order of deadlines survives
             return DeadlineExceeded(waited_s=now_s - ticket.offered_at_s, where="before it was admitted")
         if self.quarantine.holds(ticket.value, now_s=now_s):
             return PoisonedInput(deaths=0)
