@@ -163,3 +163,29 @@ async def test_a_thousand_callers_with_every_tenth_gone_leave_nothing_behind() -
     statistics = engine.statistics()
     assert (statistics.lost, statistics.waiting_items, statistics.running_items) == (0, 0, 0)
     assert not engine._waiting
+
+
+async def test_a_caller_whose_callback_raises_costs_no_other_its_answer() -> None:
+    wrong: list[dict[str, object]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: wrong.append(context))
+    runner = GateRunner()
+    engine = engine_with(runner)
+
+    def on_settled(_: object) -> None:
+        raise OSError("the connection has gone")
+
+    engine.submit(b"\x01", on_settled, timeout_s=60.0)
+    mates = [ask(engine, number) for number in range(3)]
+    await turn()
+    while runner.batches:
+        runner.answer()
+        await turn()
+    assert [msgspec.msgpack.decode(answer) for answer in await asyncio.gather(*mates)] == [0, 1, 2]
+    assert [str(context["exception"]) for context in wrong] == ["the connection has gone"]
+
+
+async def test_a_time_limit_that_is_no_number_is_over_at_once_and_moves_nobody_else_s() -> None:
+    engine = engine_with(GateRunner(), batch_size=1)
+    for timeout_s in (float("nan"), 0.0, -1.0):
+        with pytest.raises(DeadlineExceeded):
+            await engine.infer(b"\x01", timeout_s=timeout_s)

@@ -17,7 +17,7 @@ from pulse_ai.core import Priority, RequestError
 from pulse_ai.port import Item, Result, Timing
 from pulse_ai.serving.scheduler import Scheduler
 from pulse_ai.serving.statistics import Statistics
-from pulse_ai.serving.ticket import SendBatch, Settle, Ticket
+from pulse_ai.serving.ticket import Action, SendBatch, Settle, Ticket
 
 OnSettled = Callable[[msgspec.Raw | RequestError], None]
 """Told what became of an item: the encoded answer, or the error. Errors are handed over as values: one that is
@@ -216,18 +216,25 @@ class Engine:
         self._poll_is_due = False
         now_s = time.monotonic()
         for action in self._scheduler.poll(now_s=now_s):
-            if isinstance(action, Settle):
-                on_settled = self._waiting.pop(action.ticket.id, None)
-                if on_settled is not None:
-                    on_settled(action.outcome)
-            elif isinstance(action, SendBatch):
-                items = [Item(ticket.id, msgspec.Raw(ticket.value)) for ticket in action.tickets]
-                self._runner.send_batch(action.worker_id, action.batch_id, items)
-            else:
-                self._runner.kill(action.worker_id)
+            try:
+                self._carry_out(action)
+            except Exception as error:  # noqa: BLE001 - a bug, which must not cost the others their answers
+                what = f"{type(action).__name__} could not be carried out"
+                self._loop.call_exception_handler({"message": what, "exception": error})
         if self._scheduler.is_empty:
             self._emptied.set()
         self._arm(now_s)
+
+    def _carry_out(self, action: Action) -> None:
+        if isinstance(action, Settle):
+            on_settled = self._waiting.pop(action.ticket.id, None)
+            if on_settled is not None:
+                on_settled(action.outcome)
+        elif isinstance(action, SendBatch):
+            items = [Item(ticket.id, msgspec.Raw(ticket.value)) for ticket in action.tickets]
+            self._runner.send_batch(action.worker_id, action.batch_id, items)
+        else:
+            self._runner.kill(action.worker_id)
 
     def _arm(self, now_s: float) -> None:
         """Set the timer, unless one is set that rings early enough: a ring too many costs little."""
