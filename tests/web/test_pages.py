@@ -3,6 +3,7 @@
 import re
 from typing import Any
 
+import msgspec
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from tests.web.kit import Make, Service, until
@@ -178,3 +179,23 @@ def test_an_integer_is_said_to_have_64_bits_unless_it_says_less() -> None:
     assert body["properties"]["count"] == {"type": "integer", "minimum": -(2**63), "maximum": 2**64 - 1}
     assert body["properties"]["age"]["anyOf"][0] == item["properties"]["age"]["anyOf"][0]
     assert body["properties"]["type"] == item["properties"]["type"]
+
+
+def _nested(depth: int) -> dict[str, Any]:
+    return {"items": _nested(depth - 1)} if depth else {}
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"$defs": []},
+        {"$defs": None},
+        {"default": msgspec.msgpack.Ext(5, b"x")},
+        {"properties": {(1, 2): {}}},
+        _nested(700),
+    ],
+    ids=["list", "nothing", "extension", "key", "deep"],
+)
+def test_what_is_no_schema_is_described_as_anything(schema: dict[str, Any]) -> None:
+    document = openapi_document({"odd": Manifest("odd", input_schema=schema, output_schema=schema)})
+    assert msgspec.json.decode(msgspec.json.encode(document))["paths"]["/api/odd"]

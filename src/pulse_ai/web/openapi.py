@@ -78,13 +78,21 @@ def openapi_document(manifests: Mapping[str, Manifest | None]) -> dict[str, Any]
 
 
 def _lift(schema: Mapping[str, Any], name: str, side: str, schemas: dict[str, Any]) -> Any:
-    """Move a schema's own definitions into the document's, under names that cannot meet another model's."""
+    """Move a schema's own definitions into the document's, under names that cannot meet another model's.
+
+    What a worker in another language calls a schema may be none; then anything is said to be taken.
+    """
     prefix = f"{name}.{side}."
-    text = msgspec.json.encode(schema).decode().replace('"#/$defs/', f'"#/components/schemas/{prefix}')
-    lifted: dict[str, Any] = msgspec.json.decode(text)
-    _bound_integers(lifted)
-    for definition, body in lifted.pop("$defs", {}).items():
-        schemas[prefix + definition] = body
+    try:
+        text = msgspec.json.encode(schema).decode().replace('"#/$defs/', f'"#/components/schemas/{prefix}')
+        lifted: dict[str, Any] = msgspec.json.decode(text)
+        _bound_integers(lifted)
+    except (TypeError, ValueError, RecursionError):  # it has no JSON form, or no end
+        return {}
+    definitions = lifted.pop("$defs", None)
+    if isinstance(definitions, dict):
+        for definition, body in cast("dict[str, Any]", definitions).items():
+            schemas[prefix + definition] = body
     return lifted
 
 
