@@ -49,6 +49,24 @@ async def test_a_flood_without_a_line_end_is_held_in_no_more_than_a_little_memor
     assert grown_bytes < 20 * 2**20
 
 
+async def test_a_program_that_prints_short_lines_without_end_leaves_the_loop_to_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    lines: list[str] = []
+
+    def note(_text: str, _pid: int, line: str) -> None:
+        lines.append(line)
+
+    monkeypatch.setattr(process._log, "info", note)
+    in_a_turn: list[int] = []
+    async with process.open_process(("/bin/sh", "-c", "yes"), wire_fd=0):
+        while len(lines) < 20_000:
+            before = len(lines)
+            await asyncio.sleep(0)
+            in_a_turn.append(len(lines) - before)
+    assert max(in_a_turn) <= 512 + 1
+
+
 async def test_a_task_that_closes_its_stdout_goes_on_and_ends_with_code_0() -> None:
     async with supervised("Ends") as pool:
         worker = await pool.ready()

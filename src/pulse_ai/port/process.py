@@ -19,7 +19,8 @@ from pulse_ai.port.deaths import limit_memory
 _log = logging.getLogger("pulse_ai.worker")
 
 _LINE_BYTES = 16 * 1024  # a longer line of output is logged in pieces
-_READ_BYTES = 64 * 1024
+_READ_BYTES = 1024  # in one turn of the loop: each line is logged, and a worker may print many short ones
+_LAST_WORDS_BYTES = 64 * 1024  # what a pipe holds
 _CLOSING_S = 1.0  # how long the rest of the output, and the kernel, may take after SIGKILL
 
 
@@ -142,8 +143,9 @@ class _OutputLog:
 
     def last_words(self) -> bytes:
         """Read what has come, and return the end of it."""
-        if not self.ended.is_set():
-            self._read()
+        for _ in range(_LAST_WORDS_BYTES // _READ_BYTES):
+            if not self.ended.is_set():
+                self._read()
         return self._last_words
 
     def _read(self) -> None:
@@ -158,7 +160,7 @@ class _OutputLog:
 
     def _take(self, chunk: bytes) -> None:
         """Log the whole lines, and a line that is too long in pieces."""
-        self._last_words = (self._last_words + chunk)[-_READ_BYTES:]
+        self._last_words = (self._last_words + chunk)[-_LAST_WORDS_BYTES:]
         *lines, rest = (self._rest + chunk).split(b"\n")
         for line in lines:
             self._log_pieces(line)
