@@ -113,6 +113,15 @@ def test_a_request_is_answered_and_prints_go_to_stderr() -> None:
         assert child.end() == (0, b"printed\nwritten\n")
 
 
+def test_what_came_before_something_that_is_no_frame_is_answered() -> None:
+    with on_stdio("Echo") as child:
+        good = [b"\x83" + encode_term((number, "x")) for number in range(3)]
+        child.send(*good, b"no term", *good)
+        assert child.answers(3) == {0: "x", 1: "x", 2: "x"}
+        code, why = child.end()
+        assert (code, b"begins with 6e 6f 20 74" in why) == (4, True)
+
+
 def test_on_3_and_4_prints_go_to_stdout() -> None:
     with on_3_and_4("Echo") as child:
         child.ask((7, "x"))

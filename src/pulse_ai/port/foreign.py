@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from pulse_ai.core import InvalidInput, ModelError, TaskSpec, WorkerSettings
+from pulse_ai.core import InvalidInput, ModelError, TaskSpec, WireError, WorkerSettings
 from pulse_ai.port.answering import BatchAnswerer
 from pulse_ai.port.envelopes import Envelope, ForeignRequest
 from pulse_ai.port.frames import FrameReader, frame_header
@@ -65,6 +65,7 @@ class ForeignConnection:
         self._packet_bytes = packet_bytes
         self._max_ref_bytes = min(_MOST_REF_BYTES, self.max_frame_bytes // 2)
         self._reader = FrameReader(max_frame_bytes=self.max_frame_bytes, header_bytes=packet_bytes)
+        self._failed: WireError | None = None
 
     def feed(self, chunk: bytes | memoryview) -> None:
         """Take the next bytes of the stream."""
@@ -74,8 +75,18 @@ class ForeignConnection:
         """Return the next request, or None where more bytes are needed.
 
         Raises:
-            WireError: What came is no frame of this codec; nothing after it has a meaning.
+            WireError: What came is no frame of this codec; nothing after it has a meaning, and every later call
+                raises the same error again.
         """
+        if self._failed is not None:
+            raise self._failed
+        try:
+            return self._read_request()
+        except WireError as error:
+            self._failed = error
+            raise
+
+    def _read_request(self) -> ForeignRequest | None:
         frame = self._reader.next_frame()
         if frame is None:
             return None
@@ -190,10 +201,19 @@ def _report_nowhere(fraction: float | None, text: str) -> None:
 
 
 def _read_batch(connection: ForeignConnection, intake: Intake, batch_size: int) -> list[ForeignRequest]:
-    """Wait for a request, and take what has come besides; nothing where the input has ended."""
+    """Wait for a request, and take what has come besides; nothing where the input has ended.
+
+    Raises:
+        WireError: What came is no frame; the requests before it have been returned.
+    """
     batch: list[ForeignRequest] = []
     while len(batch) < batch_size:
-        request = connection.next_request()
+        try:
+            request = connection.next_request()
+        except WireError:
+            if batch:
+                break
+            raise
         if request is not None:
             batch.append(request)
             continue
