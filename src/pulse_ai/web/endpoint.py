@@ -146,7 +146,7 @@ class ModelEndpoint:
         """
         try:
             return _to_json.encode(decode_value(answer))
-        except (BadFrame, NotImplementedError, TypeError, ValueError, RecursionError) as error:
+        except (BadFrame, NotImplementedError, TypeError, ValueError, RecursionError, MemoryError) as error:
             self.turned_down["ok"] -= 1  # so the scheduler counted it, which does not look into answers
             raise self.turn_down(ModelError(f"the answer has no JSON form: {error}")) from error
 
