@@ -62,7 +62,8 @@ class SchedulerSettings:
         batch_timeout_s: Longest time a batch stays open in ``timer`` mode, in seconds.
         queue_limit_items: Most items waiting; one more is refused as overloaded.
         queue_limit_bytes: Most bytes of encoded items waiting.
-        batch_limit_bytes: Most bytes of encoded items in one batch, and so of one item.
+        batch_limit_bytes: Most bytes of encoded items in one batch, and so of one item. ``Serving`` lowers it
+            to what fits into a frame (``WorkerSettings.max_frame_bytes``).
         deadline_s: A request's time limit where it brings none of its own, in seconds.
         overdue_s: Longest time a batch may be with a worker, in seconds; past it the worker counts as hung
             and is killed. Once service times have been learned the limit is ``overdue_factor`` times the
