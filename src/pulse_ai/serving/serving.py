@@ -141,6 +141,8 @@ class Serving:
 
         Raises:
             LoadFailed: The task cannot be built or loaded (with ``wait``).
+            WorkerError: Before any was ready, a worker took longer than ``start_timeout_s``, or each died
+                more than ``restart_intensity`` times within ``restart_window_s`` (with ``wait``).
             TargetError: The task cannot be built in another process.
         """
         settings = self.scheduler_settings
@@ -149,7 +151,7 @@ class Serving:
         keeping = asyncio.create_task(pool.run(engine), name=f"pool-{self.name}")
         try:
             if wait:
-                await _first_of(pool.wait_ready(), keeping)
+                await _first_of(pool.wait_ready_or_failed(), keeping)
             yield OpenServing(self, engine, pool, keeping)
         finally:
             engine.close()
