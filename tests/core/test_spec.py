@@ -187,11 +187,14 @@ if __name__ == "__main__":
 SHOW = "from pulse_ai.core import *; print(build_task(TaskSpec('pulse_twice:Echo')).word)"
 
 
-def _run(*arguments: str, folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+def _run(
+    *arguments: str, folder: Path, stdin: str = "", **environment: str
+) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, *arguments],
         cwd=folder,
         env=environment,
+        input=stdin,
         capture_output=True,
         text=True,
         timeout=25,
@@ -212,6 +215,7 @@ def test_a_class_of_a_script_is_named_by_the_scripts_file(tmp_path: Path) -> Non
 def test_a_class_typed_at_a_prompt_is_refused(tmp_path: Path) -> None:
     text = "from pulse_ai import Task\nfrom pulse_ai.core import spec_of\nclass T(Task): pass\nspec_of(T)"
     assert "T was typed at a prompt; put it in a file" in _run("-c", text, folder=tmp_path).stderr
+    assert "T was typed at a prompt; put it in a file" in _run("-", folder=tmp_path, stdin=text).stderr
 
 
 @pytest.mark.process
