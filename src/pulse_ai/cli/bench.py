@@ -24,8 +24,8 @@ _LOAD_HELP = """Send requests at a set rate and report what came back.
 Arrivals are planned ahead, and latency counts from the planned instant, so a stall of the service shows in
 full. Ctrl-C stops early and still reports; again, and it does not wait for answers.
 
-Exit code: 0 when every objective holds and no request went unanswered, 1 when not, 2 when the command cannot
-be carried out.
+Exit code: 0 when every objective holds and no request went unanswered, 1 when not or when requests failed and
+none had a 2xx answer, 2 when the command cannot be carried out.
 """
 
 app = typer.Typer(help="Measure services and functions.", no_args_is_help=True, add_completion=False)
