@@ -301,5 +301,6 @@ def test_the_log_says_where_an_item_failed_but_not_what_it_was(capsys: pytest.Ca
     assert "my secret" in msgspec.msgpack.decode(answer.value)
     logged = capsys.readouterr().err
     assert "in predict" in logged
-    assert "ValueError" in logged
+    assert "ValueError, with a text that may quote the input and so went to the caller alone" in logged
     assert "my secret" not in logged
+    assert "answering.py" not in logged

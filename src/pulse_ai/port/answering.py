@@ -172,12 +172,17 @@ def log_traceback() -> None:
 
 
 def log_place(error: BaseException) -> None:
-    """Print where and with which type of error an item failed, but not the text: that may quote the input."""
+    """Print where and with which type of error an item failed, but not the text: that may quote the input.
+
+    The outermost place is the call in this module, which tells nobody anything.
+    """
     with contextlib.suppress(Exception):
-        frames = "".join(traceback.format_tb(error.__traceback__))
+        within = error.__traceback__ and error.__traceback__.tb_next
+        frames = "".join(traceback.format_tb(within))
         kind = type(error).__name__
         sys.stderr.write(
-            f"An item failed (most recent call last):\n{frames}{kind}: the caller has the text\n"
+            f"An item failed (most recent call last):\n{frames}{kind}, with a text that may quote the input and so "
+            "went to the caller alone\n"
         )
 
 
