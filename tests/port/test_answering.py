@@ -303,4 +303,4 @@ def test_the_log_says_where_an_item_failed_but_not_what_it_was(capsys: pytest.Ca
     assert "in predict" in logged
     assert "ValueError, with a text that may quote the input and so went to the caller alone" in logged
     assert "my secret" not in logged
-    assert "answering.py" not in logged
+    assert "_as_list" not in logged

@@ -180,10 +180,8 @@ def log_place(error: BaseException) -> None:
         within = error.__traceback__ and error.__traceback__.tb_next
         frames = "".join(traceback.format_tb(within))
         kind = type(error).__name__
-        sys.stderr.write(
-            f"An item failed (most recent call last):\n{frames}{kind}, with a text that may quote the input and so "
-            "went to the caller alone\n"
-        )
+        why = "with a text that may quote the input and so went to the caller alone"
+        sys.stderr.write(f"An item failed (most recent call last):\n{frames}{kind}, {why}\n")
 
 
 def _as_list(results: Any) -> list[Any]:
