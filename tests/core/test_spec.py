@@ -90,6 +90,9 @@ class Echo(Task):
 
 ready = Echo("made")
 number = 5
+
+class Plain:
+    pass
 """
 
 
@@ -118,11 +121,12 @@ def test_a_file_can_import_its_neighbours(target: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("Missing", "'Missing' in '.*' does not exist"),
+        ("Missing", "'Missing' in '.*' does not exist; there is Echo, ready"),
         ("Echo.missing", "'Echo.missing' in '.*' does not exist"),
         ("", "'' in '.*' does not exist"),
-        ("number", "'number' in '.*' is a int, not a Task"),
-        ("Task.load", "is a function, not a Task"),
+        ("number", "'number' in '.*' is of the type int, not a Task"),
+        ("Task.load", "is of the type function, not a Task"),
+        ("Plain", "is a class, but not a Task: derive it from pulse_ai.Task"),
     ],
 )
 def test_a_name_that_is_no_task_is_a_failed_load(target: Path, name: str, message: str) -> None:

@@ -110,13 +110,29 @@ def build_task(spec: TaskSpec) -> Task:
     origin, _, name = spec.target.rpartition(":")
     if not origin:
         raise LoadFailed(f"{spec.target!r} does not name a task; write module:Name or file.py:name")
-    found = _find(_import(origin), name)
+    module = _import(origin)
+    found = _find(module, name)
     if isinstance(found, type) and issubclass(found, Task):
         return _checked(_construct(found, spec))
     if isinstance(found, Task):
         return _checked(found)
-    what = "does not exist" if found is None else f"is a {found.__class__.__name__}, not a Task"
-    raise LoadFailed(f"{name!r} in {origin!r} {what}")
+    raise LoadFailed(f"{name!r} in {origin!r} {_what_instead(found, module)}")
+
+
+def _what_instead(found: Any, module: ModuleType) -> str:
+    """Say what a name is that is no task, and which names are."""
+    if isinstance(found, type):
+        return "is a class, but not a Task: derive it from pulse_ai.Task"
+    if found is not None:
+        return f"is of the type {found.__class__.__name__}, not a Task"
+    tasks = [name for name, value in vars(module).items() if _is_task_of(module, value)]
+    return "does not exist" + (f"; there is {', '.join(tasks)}" if tasks else "")
+
+
+def _is_task_of(module: ModuleType, value: Any) -> bool:
+    if isinstance(value, type):
+        return issubclass(value, Task) and value.__module__ == module.__name__
+    return isinstance(value, Task)
 
 
 def _checked(task: Task) -> Task:
