@@ -109,7 +109,10 @@ def test_a_wrong_number_of_answers_fails_each_item_and_says_the_numbers(results:
 def test_what_is_no_list_of_answers_fails_each_item(results: Any) -> None:
     answers = _answers(Told(lambda _: results), 1, 2)
     assert [code for code, _ in answers.values()] == ["model_error"] * 2
-    assert all("TypeError" in why for _, why in answers.values())
+    name = "None" if results is None else f"a {type(results).__name__}"
+    assert all(
+        f"TypeError: predict returned {name}; it must return a list" in why for _, why in answers.values()
+    )
 
 
 def test_answers_may_come_as_a_generator_or_an_array() -> None:

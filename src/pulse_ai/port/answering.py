@@ -185,9 +185,9 @@ def log_place(error: BaseException) -> None:
 
 
 def _as_list(results: Any) -> list[Any]:
-    name = type(results).__name__
-    if isinstance(results, (str, bytes, Mapping, set, frozenset)):
-        raise TypeError(f"predict returned a {name}; it must return a list, one answer an item")
+    if isinstance(results, (str, bytes, Mapping, set, frozenset, int, float, type(None))):
+        name = "None" if results is None else f"a {type(results).__name__}"  # type: ignore[reportUnknownArgumentType]
+        raise TypeError(f"predict returned {name}; it must return a list, one answer an item")
     return list(results)  # type: ignore[reportUnknownArgumentType]
 
 
