@@ -121,7 +121,7 @@ def test_what_is_odd_is_said(write: Any, content: str, oddity: str) -> None:
         ("a\x00b\n", {}, 1, "zero byte"),
         (b"PAR1....", {}, 0, "use read_parquet"),
         (b"\x1f\x8b\x08", {}, 0, "gzip"),
-        (b"a,b\n1,2\n3,d\xe9\n", {}, 3, "byte 0xe9 is not utf-8; say which encoding"),
+        (b"a,b\n1,2\n3,d\xe9\n", {}, 3, "byte 0xe9 is not utf-8; say encoding='latin-1'"),
         (b"a\n" + b"x\n" * 100_000 + b"\xff\n", {}, 100_002, "byte 0xff is not utf-8"),
         ("a,b\n1,2\n3,4,5\n", {}, 3, "3 fields, but there are 2 names"),
         ('a,b\n1,"x\n2,y\n', {}, 2, "never closed"),

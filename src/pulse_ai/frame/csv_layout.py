@@ -114,9 +114,7 @@ def _head_text(head: bytes, encoding: str, path: Path) -> str:
 def bad_text(path: Path, content: bytes, place: int, encoding: str) -> ReadFailed:
     """Return the error for a byte that the encoding does not have."""
     line = content[:place].count(b"\n") + 1
-    advice = (
-        "say which encoding it is in, such as latin-1" if encoding == "utf-8" else "it is in another encoding"
-    )
+    advice = "say encoding='latin-1', or what it is" if encoding == "utf-8" else "it is in another encoding"
     return ReadFailed(f"byte {content[place]:#04x} is not {encoding}; {advice}", file=str(path), line=line)
 
 
