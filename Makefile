@@ -24,8 +24,8 @@ $(VENV)/.dev: $(VENV)/.serve
 
 setup: $(VENV)/.dev  ## Make .venv with everything that check and test need
 
-serve: $(VENV)/.serve  ## Serve sentiment on http://127.0.0.1:8000
-	$(BIN)/pulse serve
+serve: $(VENV)/.serve  ## Serve sentiment on http://127.0.0.1:8000; ARGS='--port 8080' for another port
+	$(BIN)/pulse serve $(ARGS)
 
 check: $(VENV)/.dev  ## Format, lint, types, import rules, house rules
 	$(BIN)/ruff format --check .

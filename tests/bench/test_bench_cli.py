@@ -310,4 +310,6 @@ def test_a_suite_that_cannot_be_run_is_one_line_and_2(
 
 def test_files_that_cannot_be_compared_are_a_usage_error(tmp_path: Path):
     (tmp_path / "a.json").write_text("{}")
-    assert CliRunner().invoke(app, ["compare", str(tmp_path / "a.json"), "/nowhere"]).exit_code == 2
+    missing = CliRunner().invoke(app, ["compare", "/nowhere", str(tmp_path / "a.json")])
+    assert missing.exit_code == 2
+    assert "pulse: /nowhere: No such file or directory" in missing.output

@@ -132,6 +132,27 @@ async def test_each_kind_of_answer_is_counted_as_what_it_is(
 
 
 @pytest.mark.parametrize(
+    ("good_first", "status", "passes"),
+    [
+        (0, b"422 Unprocessable Content", False),
+        (1, b"422 Unprocessable Content", True),
+        (0, b"429 Too Many", True),
+    ],
+    ids=str,
+)
+async def test_a_run_that_failed_throughout_has_asked_the_wrong_thing(
+    server: Server, good_first: int, status: bytes, passes: bool
+):
+    async def answer(number: int) -> bytes:
+        return OK if number < good_first else b"HTTP/1.1 " + status + b"\r\nContent-Length: 2\r\n\r\n{}"
+
+    await server.start(answer)
+    report = await run(server.port, rate="200", duration_s=0.1)
+    assert report.passed is passes
+    assert ("none with a 2xx: see to the URL, --method and --body" in report.verdicts[0].text) is not passes
+
+
+@pytest.mark.parametrize(
     "answer_bytes",
     [None, b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\nConnection: close\r\n\r\n{}", b"nonsense\r\n\r\n"],
 )

@@ -80,3 +80,6 @@ def test_it_tells_people_and_scripts(as_json: bool, capsys: pytest.CaptureFixtur
     assert "protocol" in text
     if as_json:
         assert "advice" in json.loads(text)
+    else:
+        assert "True" not in text
+        assert "[" not in text

@@ -123,6 +123,24 @@ def test_help_says_what_there_is(
             assert option in text
 
 
+@pytest.mark.parametrize(
+    ("command", "says"),
+    [
+        (["train"], "measures it on rows that it has not seen, beside"),
+        (["bench", "load"], "so a stall of the service shows in full. Ctrl-C"),
+        (["port", "run"], "4 when what came is no frame of the codec."),
+    ],
+    ids=str,
+)
+def test_help_has_no_line_breaks_of_the_source(
+    command: list[str], says: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "500")
+    monkeypatch.setenv("TERMINAL_WIDTH", "500")
+    assert run(*command, "--help", monkeypatch=monkeypatch) == 0
+    assert says in capsys.readouterr().out
+
+
 def test_the_version_is_the_package_s(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -183,6 +183,7 @@ def test_a_person_sees_the_plan_the_figures_and_the_next_command(train: Any) -> 
         "16 held out",
         "accuracy",
         "linear",
+        "--hidden 0 trains the linear model",
         "pulse serve blooms",
     ):
         assert part in out

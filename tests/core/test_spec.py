@@ -90,6 +90,9 @@ class Echo(Task):
 
 ready = Echo("made")
 number = 5
+
+class Plain:
+    pass
 """
 
 
@@ -118,11 +121,12 @@ def test_a_file_can_import_its_neighbours(target: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("Missing", "'Missing' in '.*' does not exist"),
+        ("Missing", "'Missing' in '.*' does not exist; there is Echo, ready"),
         ("Echo.missing", "'Echo.missing' in '.*' does not exist"),
         ("", "'' in '.*' does not exist"),
-        ("number", "'number' in '.*' is a int, not a Task"),
-        ("Task.load", "is a function, not a Task"),
+        ("number", "'number' in '.*' is of the type int, not a Task"),
+        ("Task.load", "is of the type function, not a Task"),
+        ("Plain", "is a class, but not a Task: derive it from pulse_ai.Task"),
     ],
 )
 def test_a_name_that_is_no_task_is_a_failed_load(target: Path, name: str, message: str) -> None:
@@ -187,11 +191,14 @@ if __name__ == "__main__":
 SHOW = "from pulse_ai.core import *; print(build_task(TaskSpec('pulse_twice:Echo')).word)"
 
 
-def _run(*arguments: str, folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+def _run(
+    *arguments: str, folder: Path, stdin: str = "", **environment: str
+) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, *arguments],
         cwd=folder,
         env=environment,
+        input=stdin,
         capture_output=True,
         text=True,
         timeout=25,
@@ -212,6 +219,7 @@ def test_a_class_of_a_script_is_named_by_the_scripts_file(tmp_path: Path) -> Non
 def test_a_class_typed_at_a_prompt_is_refused(tmp_path: Path) -> None:
     text = "from pulse_ai import Task\nfrom pulse_ai.core import spec_of\nclass T(Task): pass\nspec_of(T)"
     assert "T was typed at a prompt; put it in a file" in _run("-c", text, folder=tmp_path).stderr
+    assert "T was typed at a prompt; put it in a file" in _run("-", folder=tmp_path, stdin=text).stderr
 
 
 @pytest.mark.process

@@ -176,3 +176,22 @@ async def until_metric(service: Running, name: str, value: float) -> None:
             samples = (sample for family in families for sample in family.samples)
             if any(sample.name == name and sample.value == value for sample in samples):
                 return
+
+
+@contextlib.asynccontextmanager
+async def kept_open(gate: Path) -> AsyncGenerator[None]:
+    """Open a named pipe whenever a worker waits at it, for as long as the block lasts."""
+    opening = asyncio.create_task(_keep_open(gate))
+    try:
+        yield
+    finally:
+        opening.cancel()
+
+
+async def _keep_open(gate: Path) -> None:
+    while True:
+        try:
+            os.close(os.open(gate, os.O_WRONLY | os.O_NONBLOCK))
+        except OSError:  # nobody waits
+            await asyncio.sleep(0.002)  # a named pipe tells nobody that its reader has come
+        await asyncio.sleep(0)

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import skops.io
 from sklearn.linear_model import LinearRegression, LogisticRegression
-from tests.e2e.service import Running, open_service, pulse, until_metric
+from tests.e2e.service import Running, kept_open, open_service, pulse, until_metric
 
 pytestmark = pytest.mark.process
 
@@ -85,9 +85,8 @@ async def test_a_worker_killed_in_the_middle_of_a_request_is_replaced_and_the_an
         await until_metric(service, "pulse_queue_items", 4)
         (worker,) = service.workers
         os.kill(worker, signal.SIGKILL)
-        opening = asyncio.create_task(_keep_open(folder / "gate"))
-        answers = await asyncio.gather(*asked)
-        opening.cancel()
+        async with kept_open(folder / "gate"):
+            answers = await asyncio.gather(*asked)
         assert [answer.json() for answer in answers] == [
             {"ref": number, "prediction": 2.0 * number} for number in range(5)
         ]
@@ -97,16 +96,6 @@ async def test_a_worker_killed_in_the_middle_of_a_request_is_replaced_and_the_an
 
 def _row(number: int) -> dict[str, Any]:
     return {"ref": number, "features": [number]}
-
-
-async def _keep_open(gate: Path) -> None:
-    """Open the gate whenever a worker waits at it."""
-    while True:
-        try:
-            os.close(os.open(gate, os.O_WRONLY | os.O_NONBLOCK))
-        except OSError:  # nobody waits
-            await asyncio.sleep(0.002)  # a named pipe tells nobody that its reader has come
-        await asyncio.sleep(0)
 
 
 async def test_a_request_has_one_second_unless_it_says_otherwise_and_the_service_goes_on(
@@ -121,9 +110,8 @@ async def test_a_request_has_one_second_unless_it_says_otherwise_and_the_service
         assert 0.9 < took_s < 5
         soon = await service.post("/api/waiting", _row(2), X_Request_Timeout_Ms="50")
         assert soon.json()["code"] in {"deadline_exceeded", "overloaded"}
-        opening = asyncio.create_task(_keep_open(folder / "gate"))
-        answer = await _until_answered(service, 3)
-        opening.cancel()
+        async with kept_open(folder / "gate"):
+            answer = await _until_answered(service, 3)
         assert answer == {"ref": 3, "prediction": 6.0}
 
 

@@ -22,7 +22,7 @@ def last_line(text: str) -> str:
         ("tasks:Nobody", "'Nobody' in 'tasks' does not exist"),
         ("nowhere:Task", "cannot import 'nowhere'"),
         ("syntax.py:task", "syntax.py"),
-        ("tasks:not_a_task", "is a int, not a Task"),
+        ("tasks:not_a_task", "is of the type int, not a Task"),
     ],
 )
 async def test_a_task_that_cannot_be_loaded_is_one_line_and_3(project: Path, target: str, says: str) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import httpx
 import psutil
 import pytest
-from tests.e2e.service import Running, open_service, until_metric
+from tests.e2e.service import Running, kept_open, open_service, until_metric
 
 pytestmark = pytest.mark.process
 
@@ -67,9 +67,8 @@ async def test_a_thousand_at_once_to_a_queue_of_200_are_answered_or_refused(proj
     async with open_service("tasks:Gated", *options, cwd=project) as service:
         asked = [asyncio.create_task(service.post_alone("/api/gated", str(number))) for number in range(1000)]
         await until_metric(service, "pulse_queue_items", 200)
-        opening = asyncio.create_task(keep_open(project / "gate"))
-        answers = await asyncio.gather(*asked)
-        opening.cancel()
+        async with kept_open(project / "gate"):
+            answers = await asyncio.gather(*asked)
         statuses = [status for status, _, _ in answers]
         assert set(statuses) == {200, 429}
         assert statuses.count(200) >= 200
@@ -79,16 +78,6 @@ async def test_a_thousand_at_once_to_a_queue_of_200_are_answered_or_refused(proj
             else:
                 assert value["code"] == "overloaded"
                 assert int(headers["retry-after"]) >= 1
-
-
-async def keep_open(gate: Path) -> None:
-    """Open the gate whenever a worker waits at it."""
-    while True:
-        try:
-            os.close(os.open(gate, os.O_WRONLY | os.O_NONBLOCK))
-        except OSError:  # nobody waits
-            await asyncio.sleep(0.002)
-        await asyncio.sleep(0)
 
 
 async def test_sigterm_flips_readiness_finishes_what_was_accepted_and_ends_with_0(project: Path) -> None:

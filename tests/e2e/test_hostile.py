@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from tests.e2e.service import Running, open_service, read_answer, until_metric
+from tests.e2e.service import Running, kept_open, open_service, read_answer, until_metric
 
 pytestmark = pytest.mark.process
 
@@ -167,9 +167,8 @@ async def test_clients_that_leave_while_they_wait_free_their_places(project: Pat
         await until_metric(service, "pulse_queue_items", 0)
         stays = asyncio.create_task(service.post("/api/gated", "stays"))
         await until_metric(service, "pulse_queue_items", 1)
-        for _ in range(2):  # the batch of the first who left, and ours
-            await asyncio.to_thread((project / "gate").write_text, "")
-        assert (await stays).json() == "stays"
+        async with kept_open(project / "gate"):  # for the batch of the first who left, and for ours
+            assert (await stays).json() == "stays"
 
 
 async def test_pipelined_requests_are_answered_in_order_and_endless_ones_are_bounded(project: Path) -> None:

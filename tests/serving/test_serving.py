@@ -16,9 +16,11 @@ from pulse_ai.core import (
     LoadFailed,
     ModelError,
     RequestError,
+    StartTimeout,
     TargetError,
     TaskSpec,
     TooLarge,
+    WorkerLost,
 )
 
 FOLDER = Path(__file__).parent
@@ -179,6 +181,21 @@ async def test_arrays_travel() -> None:
 async def test_a_task_that_does_not_load_says_why() -> None:
     with pytest.raises(LoadFailed, match="no weights here"):
         async with Serving(spec("Broken")).open():
+            pytest.fail("it opened")
+
+
+@pytest.mark.process
+async def test_to_wait_for_a_task_whose_process_dies_in_load_ends() -> None:
+    serving = Serving(spec("DiesInLoad"), workers=2, restart_intensity=1, backoff_first_s=0.001)
+    with pytest.raises(WorkerLost, match="exited with code 7"):
+        async with serving.open():
+            pytest.fail("it opened")
+
+
+@pytest.mark.process
+async def test_to_wait_for_a_task_that_loads_for_ever_ends() -> None:
+    with pytest.raises(StartTimeout, match=r"within 0.5 s; raise the start timeout"):
+        async with Serving(spec("NeverLoads"), start_timeout_s=0.5).open():
             pytest.fail("it opened")
 
 

@@ -58,6 +58,20 @@ class Fragile(Task):
         return items
 
 
+class DiesInLoad(Echo):
+    """Ends its process where it should load, as a crash in native code does."""
+
+    def load(self) -> None:
+        os._exit(7)
+
+
+class NeverLoads(Echo):
+    """Loads for ever."""
+
+    def load(self) -> None:
+        threading.Event().wait()
+
+
 class Doubler(Task):
     """Doubles arrays."""
 

@@ -162,7 +162,7 @@ _WITHOUT_JSON = {
     "a complex array": msgspec.msgpack.encode(
         msgspec.msgpack.Ext(1, msgspec.msgpack.encode(("<c8", [1], bytes(8))))
     ),
-    "too deep a list": b"\x91" * 5000 + b"\x01",
+    "too deep a list": b"\x91" * 100_000 + b"\x01",
 }
 
 

@@ -16,6 +16,7 @@ from pulse_ai.cli.bench_proof import proof
 from pulse_ai.cli.bench_simulate import simulate_command
 from pulse_ai.cli.bench_suite import compare, run
 from pulse_ai.cli.bench_view import LoadView, draw_load
+from pulse_ai.cli.flowing import FlowingCommand
 from pulse_ai.cli.report_options import HtmlFile, JsonFile
 
 _LOAD_HELP = """Send requests at a set rate and report what came back.
@@ -23,18 +24,16 @@ _LOAD_HELP = """Send requests at a set rate and report what came back.
 Arrivals are planned ahead, and latency counts from the planned instant, so a stall of the service shows in
 full. Ctrl-C stops early and still reports; again, and it does not wait for answers.
 
-Exit code: 0 when every objective holds and no request went unanswered, 1 when not, 2 when the command cannot
-be carried out.
+Exit code: 0 when every objective holds and no request went unanswered, 1 when not or when requests failed and
+none had a 2xx answer, 2 when the command cannot be carried out.
 """
 
 app = typer.Typer(help="Measure services and functions.", no_args_is_help=True, add_completion=False)
 
 
-app.command()(run)
-app.command()(compare)
-app.command()(matmul)
-app.command()(proof)
-app.command("simulate")(simulate_command)
+for _command in (run, compare, matmul, proof):
+    app.command(cls=FlowingCommand)(_command)
+app.command("simulate", cls=FlowingCommand)(simulate_command)
 
 
 @app.callback()
@@ -42,7 +41,7 @@ def bench() -> None:
     """Measure services and functions."""
 
 
-@app.command("load", help=_LOAD_HELP)
+@app.command("load", cls=FlowingCommand, help=_LOAD_HELP)
 def load_command(  # noqa: PLR0913 - each is an option of the command line
     url: option.Url,
     *,

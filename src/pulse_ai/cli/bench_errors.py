@@ -17,5 +17,8 @@ def usage_errors() -> Generator[None]:
     """End the command where a value cannot be used, a file cannot be read or written, or memory is too small."""
     try:
         yield
-    except (ValueError, OSError, MemoryError, msgspec.MsgspecError, PulseError) as error:
+    except OSError as error:
+        named = f"{error.filename}: " if error.filename else ""
+        raise typer.Exit(fail(f"{named}{error.strerror or error}", EXIT_USAGE)) from error
+    except (ValueError, MemoryError, msgspec.MsgspecError, PulseError) as error:
         raise typer.Exit(fail(str(error) or type(error).__name__, EXIT_USAGE)) from error

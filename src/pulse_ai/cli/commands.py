@@ -9,6 +9,7 @@ import typer
 from pulse_ai import __version__
 from pulse_ai.cli.bench_group import BenchGroup
 from pulse_ai.cli.doctor import doctor
+from pulse_ai.cli.flowing import FlowingCommand
 from pulse_ai.cli.port_group import PortGroup
 from pulse_ai.cli.serve import serve
 from pulse_ai.cli.train import train
@@ -39,9 +40,8 @@ def _root(
     del version
 
 
-app.command()(serve)
-app.command()(train)
-app.command()(doctor)
+for _command in (serve, train, doctor):
+    app.command(cls=FlowingCommand)(_command)
 app.add_typer(
     typer.Typer(no_args_is_help=True), name="bench", cls=BenchGroup, help="Measure services and functions."
 )

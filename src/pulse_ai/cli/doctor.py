@@ -61,8 +61,18 @@ def doctor(
 
 
 def _shown(value: Any) -> str:
+    """Write a fact for a person.
+
+    Example:
+        >>> _shown({"train": True, "tune": False}), _shown(["avx_vnni", "amx_int8"]), _shown([])
+        ('train yes, tune no', 'avx_vnni, amx_int8', 'none')
+    """
     if isinstance(value, dict):
-        return ", ".join(f"{key} {what}" for key, what in cast("dict[str, Any]", value).items())
+        return ", ".join(f"{key} {_shown(what)}" for key, what in cast("dict[str, Any]", value).items())
+    if isinstance(value, list):
+        return ", ".join(map(_shown, cast("list[Any]", value))) or "none"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
     return str(value)
 
 

@@ -6,9 +6,9 @@ import contextlib
 import json
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from rich.console import Console, RenderableType
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
@@ -17,7 +17,7 @@ from pulse_ai.cli.last_words import fail
 from pulse_ai.core import LoadFailed, PulseError
 from pulse_ai.serving import OpenServing, SlotStatus
 
-_EXAMPLE = """-d '{"q":"A joy from start to finish."}' -H 'content-type: application/json'"""
+_TEXT = "A joy from start to finish."
 
 
 class StartScreen:
@@ -59,12 +59,7 @@ class StartScreen:
         took_s = time.monotonic() - self._began_s
         names = ", ".join(self._servings)
         first = next(iter(self._servings), "")
-        example = (
-            f"curl {_EXAMPLE} {self._url}/api/{first}"
-            if first == "sentiment"
-            else f"{self._url}/openapi.json"
-        )
-        self._say("ready", f"{names} ready in {took_s:.2f} s on {self._url} · try: {example}")
+        self._say("ready", f"{names} ready in {took_s:.2f} s on {self._url} · try: {self._example(first)}")
 
     def stopped(self) -> None:
         """Show that the service has ended and nothing was left behind."""
@@ -99,6 +94,15 @@ class StartScreen:
             for number, slot in enumerate(serving.slots)
         ]
 
+    def _example(self, name: str) -> str:
+        """Return how to try a model: with curl where it takes a text, else on the page, which has an example."""
+        manifest = self._servings[name].manifest if name in self._servings else None
+        item = _text_item(manifest.input_schema if manifest else {})
+        if item is None:
+            return f"{self._url}/ in a browser"
+        body = json.dumps(item, separators=(",", ":"))
+        return f"curl -d '{body}' -H 'content-type: application/json' {self._url}/api/{name}"
+
     def _say(self, event: str, text: str) -> None:
         if self._machine_readable:
             with contextlib.suppress(BrokenPipeError):  # whoever read it has gone; the service goes on
@@ -111,6 +115,24 @@ class StartScreen:
         if self._progress is not None:
             self._progress.stop()
             self._progress = None
+
+
+def _text_item(schema: Mapping[str, Any]) -> Any:
+    """Return an item for a model that takes a text, bare or as ``q``; None for any other.
+
+    Example:
+        >>> _text_item({"type": "object", "properties": {"q": {"type": "string"}}, "required": ["q"]})
+        {'q': 'A joy from start to finish.'}
+        >>> _text_item({"type": "string"})
+        'A joy from start to finish.'
+        >>> _text_item({"type": "number"})
+    """
+    named = str(schema.get("$ref", "")).rpartition("/")[2]
+    schema = schema.get("$defs", {}).get(named, schema)
+    if schema.get("type") == "string":
+        return _TEXT
+    takes_q = schema.get("properties", {}).get("q", {}).get("type") == "string"
+    return {"q": _TEXT} if takes_q and set(schema.get("required", ())) <= {"q"} else None
 
 
 class _Bars(Progress):

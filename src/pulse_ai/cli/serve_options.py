@@ -30,7 +30,7 @@ def in_us(seconds: float) -> int:
 Targets = Annotated[
     list[str] | None,
     typer.Argument(
-        metavar="[NAME=]TARGET...",
+        metavar="[NAME=]TARGET",
         help="Nothing: the embedded sentiment model. Or hf:owner/name\\[@revision], a folder with a "
         "checkpoint, a folder that pulse train wrote, a scikit-learn model in a .skops, .onnx, .joblib or .pkl "
         "file, module:Task, file.py:task.",

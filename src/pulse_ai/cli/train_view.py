@@ -155,6 +155,8 @@ class TrainView:
         for one in trained.comparisons:
             colour = _VERDICTS[one.verdict]
             self._console.print(f"[{colour}]The network is {escape(one.sentence)}.[/]", soft_wrap=True)
+        if any(one.name == "linear" and one.verdict != "better" for one in trained.comparisons):
+            self._console.print("  [dim]--hidden 0 trains the linear model, which is smaller[/]")
         self._console.print(
             f"\nwrote [bold]{escape(str(out))}[/] in {took_s:.1f} s · pulse serve {escape(quote(str(out)))}",
             soft_wrap=True,

@@ -52,6 +52,7 @@ from pulse_ai.core.settings import WorkerSettings as WorkerSettings
 from pulse_ai.core.settings import cache_dir as cache_dir
 from pulse_ai.core.spec import TaskSpec as TaskSpec
 from pulse_ai.core.spec import build_task as build_task
+from pulse_ai.core.spec import refuse_during_import as refuse_during_import
 from pulse_ai.core.spec import spec_of as spec_of
 from pulse_ai.core.task import Failure as Failure
 from pulse_ai.core.task import ProgressReport as ProgressReport

@@ -83,14 +83,20 @@ def schema_of(hint: Any) -> dict[str, Any]:
         return msgspec.json.schema(hint, schema_hook=_array_schema)
     except Exception as error:  # a user's class can raise anything here
         raise LoadFailed(
-            f"the type {hint} cannot be checked: {error}; use plain types, dataclasses or Structs"
+            f"the type {_named(hint)} cannot be checked: {error}; "
+            "use plain types, dataclasses, TypedDicts or Structs"
         ) from error
 
 
 def _array_schema(hint: type) -> dict[str, Any]:
     if is_array_type(hint):
         return {"type": "array", "description": "an array as nested lists"}
-    raise NotImplementedError(f"{hint} has no JSON form")
+    raise TypeError(f"{_named(hint)} has no JSON form")  # NotImplementedError would get msgspec's own words
+
+
+def _named(hint: Any) -> str:
+    """Return a hint as its user wrote it, as far as that can be told."""
+    return hint.__qualname__ if isinstance(hint, type) and not get_args(hint) else str(hint)
 
 
 def is_array_type(hint: Any) -> bool:

@@ -1,6 +1,6 @@
 """How a task is named by one process and built by another, without pickle."""
 
-__all__ = ("TaskSpec", "build_task", "spec_of")
+__all__ = ("TaskSpec", "build_task", "refuse_during_import", "spec_of")
 
 import importlib
 import importlib.util
@@ -15,6 +15,8 @@ import msgspec
 from pulse_ai.core.errors import LoadFailed, TargetError
 from pulse_ai.core.places import describe_error
 from pulse_ai.core.task import Task
+
+_importing: list[str] = []  # what this process imports for a task at this moment, the innermost last
 
 
 class TaskSpec(msgspec.Struct, frozen=True):
@@ -86,7 +88,7 @@ def _origin(cls: type) -> str:
     if cls.__module__ != "__main__":
         return cls.__module__
     file = getattr(sys.modules["__main__"], "__file__", None)
-    if file is None:
+    if file is None or not Path(file).is_file():  # it is '<stdin>' where the script came through a pipe
         raise TargetError(
             f"{cls.__name__} was typed at a prompt; put it in a file so that a worker can import it"
         )
@@ -108,13 +110,29 @@ def build_task(spec: TaskSpec) -> Task:
     origin, _, name = spec.target.rpartition(":")
     if not origin:
         raise LoadFailed(f"{spec.target!r} does not name a task; write module:Name or file.py:name")
-    found = _find(_import(origin), name)
+    module = _import(origin)
+    found = _find(module, name)
     if isinstance(found, type) and issubclass(found, Task):
         return _checked(_construct(found, spec))
     if isinstance(found, Task):
         return _checked(found)
-    what = "does not exist" if found is None else f"is a {found.__class__.__name__}, not a Task"
-    raise LoadFailed(f"{name!r} in {origin!r} {what}")
+    raise LoadFailed(f"{name!r} in {origin!r} {_what_instead(found, module)}")
+
+
+def _what_instead(found: Any, module: ModuleType) -> str:
+    """Say what a name is that is no task, and which names are."""
+    if isinstance(found, type):
+        return "is a class, but not a Task: derive it from pulse_ai.Task"
+    if found is not None:
+        return f"is of the type {found.__class__.__name__}, not a Task"
+    tasks = [name for name, value in vars(module).items() if _is_task_of(module, value)]
+    return "does not exist" + (f"; there is {', '.join(tasks)}" if tasks else "")
+
+
+def _is_task_of(module: ModuleType, value: Any) -> bool:
+    if isinstance(value, type):
+        return issubclass(value, Task) and value.__module__ == module.__name__
+    return isinstance(value, Task)
 
 
 def _checked(task: Task) -> Task:
@@ -147,13 +165,32 @@ def _construct(cls: type[Task], spec: TaskSpec) -> Task:
         raise LoadFailed(f"{cls.__name__} could not be built: {describe_error(error)}") from error
 
 
+def refuse_during_import() -> None:
+    """Refuse what would start workers while a task's module is being imported.
+
+    A worker imports the module that its task is in. Were it to start workers as it is imported, each of them would
+    import it again and start its own, without end.
+
+    Raises:
+        TargetError: A module is being imported for a task.
+    """
+    if _importing:
+        raise TargetError(
+            f"{Path(_importing[-1]).name} starts workers while a worker imports it; put what starts them under "
+            'if __name__ == "__main__":'
+        )
+
+
 def _import(origin: str) -> ModuleType:
+    _importing.append(origin)
     try:
         return _import_file(Path(origin)) if origin.endswith(".py") else importlib.import_module(origin)
     except (ImportError, FileNotFoundError) as error:
         raise LoadFailed(f"cannot import {origin!r}: {error}") from error
     except (Exception, SystemExit) as error:  # a script without a __main__ guard may end with sys.exit()
         raise LoadFailed(f"cannot import {origin!r}: {describe_error(error)}") from error
+    finally:
+        _importing.pop()
 
 
 def _import_file(path: Path) -> ModuleType:

@@ -172,19 +172,22 @@ def log_traceback() -> None:
 
 
 def log_place(error: BaseException) -> None:
-    """Print where and with which type of error an item failed, but not the text: that may quote the input."""
+    """Print where and with which type of error an item failed, but not the text: that may quote the input.
+
+    The outermost place is the call in this module, which tells nobody anything.
+    """
     with contextlib.suppress(Exception):
-        frames = "".join(traceback.format_tb(error.__traceback__))
+        within = error.__traceback__ and error.__traceback__.tb_next
+        frames = "".join(traceback.format_tb(within))
         kind = type(error).__name__
-        sys.stderr.write(
-            f"An item failed (most recent call last):\n{frames}{kind}: the caller has the text\n"
-        )
+        why = "with a text that may quote the input and so went to the caller alone"
+        sys.stderr.write(f"An item failed (most recent call last):\n{frames}{kind}, {why}\n")
 
 
 def _as_list(results: Any) -> list[Any]:
-    name = type(results).__name__
-    if isinstance(results, (str, bytes, Mapping, set, frozenset)):
-        raise TypeError(f"predict returned a {name}; it must return a list, one answer an item")
+    if isinstance(results, (str, bytes, Mapping, set, frozenset, int, float, type(None))):
+        name = "None" if results is None else f"a {type(results).__name__}"  # type: ignore[reportUnknownArgumentType]
+        raise TypeError(f"predict returned {name}; it must return a list, one answer an item")
     return list(results)  # type: ignore[reportUnknownArgumentType]
 
 

@@ -183,7 +183,9 @@ def encode_pieces(value: Any) -> Sequence[bytes | memoryview]:
             return (_encoder.encode(value),)
         except _LargeArrayError:
             return _encode_round_arrays(value)
-    except (NotImplementedError, ValueError, OverflowError, RecursionError) as error:
+    except RecursionError as error:
+        raise TypeError("the value cannot travel: it holds itself, or is nested too deep") from error
+    except (NotImplementedError, ValueError, OverflowError) as error:
         raise TypeError(str(error)) from error
 
 

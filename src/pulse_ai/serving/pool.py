@@ -14,6 +14,7 @@ from pulse_ai.core import (
     LoadFailed,
     Manifest,
     PulseError,
+    StartTimeout,
     TaskSpec,
     WorkerLost,
     WorkerSettings,
@@ -76,6 +77,7 @@ class WorkerPool:
         self._load_began_at_s: dict[int, float] = {}
         self._load_s = _FIRST_LOAD_S
         self._first_ready: asyncio.Future[Manifest] = asyncio.get_running_loop().create_future()
+        self._failed: asyncio.Future[Manifest] = asyncio.get_running_loop().create_future()
         self.slots = {slot: SlotStatus() for slot in range(settings.workers)}
         self.manifest: Manifest | None = None
         self.restarts = 0
@@ -101,6 +103,17 @@ class WorkerPool:
             LoadFailed: The task cannot be built or loaded, and never was.
         """
         return await asyncio.shield(self._first_ready)
+
+    async def wait_ready_or_failed(self) -> Manifest:
+        """Wait until a worker has been ready once, or one took too long, or each slot has ended too often.
+
+        Raises:
+            LoadFailed: The task cannot be built or loaded, and never was.
+            WorkerError: What the last worker ended with. The slots go on trying all the same.
+        """
+        ready, failed = self._first_ready, self._failed
+        await asyncio.wait({ready, failed}, return_when=asyncio.FIRST_COMPLETED)
+        return (ready if ready.done() else failed).result()
 
     def roll(self) -> None:
         """Have each worker replaced by a new one that has loaded before the old one goes."""
@@ -179,9 +192,12 @@ class WorkerPool:
         self._set(slot, state=state, pid=0, text=str(error), fraction=None)
         self._load_began_at_s[slot] = time.monotonic() + restart.delay_s
         self._to_engine().worker_expected(str(error), in_s=restart.delay_s + self._load_s)
-        if isinstance(error, LoadFailed) and not self._first_ready.done():
-            self._first_ready.set_exception(error)
-            self._first_ready.exception()  # whoever waits sees it; nobody has to
+        if self._first_ready.done():
+            return
+        if isinstance(error, LoadFailed):
+            _fail(self._first_ready, error)
+        elif isinstance(error, StartTimeout) or all(each.state == "failed" for each in self.slots.values()):
+            _fail(self._failed, error)
 
     def slot_opened(self, slot: int) -> None:
         """Note that a worker starts."""
@@ -234,6 +250,12 @@ def _check_same(old: Manifest | None, new: Manifest) -> None:
                 f"the {what} of the new model differs from that of the one that is served, so its callers would "
                 "have to change; restart the service to serve it"
             )
+
+
+def _fail(future: asyncio.Future[Manifest], error: PulseError) -> None:
+    if not future.done():
+        future.set_exception(error)
+        future.exception()  # whoever waits sees it; nobody has to
 
 
 def _set_done(taken_over: asyncio.Future[None]) -> None:

@@ -25,6 +25,7 @@ from pulse_ai.core import (
     WorkerSettings,
     build_task,
     item_types,
+    refuse_during_import,
     spec_of,
 )
 from pulse_ai.port import OK, Answer, BatchAnswerer, Item, encode_value, value_decoder
@@ -76,7 +77,8 @@ class Serving:
 
     Raises:
         ValueError: A setting is out of its range.
-        TargetError: There is neither a task nor a command, or no name for a command.
+        TypeError: There is no setting of that name.
+        TargetError: What is given is no task, or there is neither a task nor a command, or no name for a command.
 
     Example:
         >>> class Double(Task):
@@ -96,6 +98,8 @@ class Serving:
         name: str | None = None,
         **options: Unpack[ServingOptions],
     ) -> None:
+        _require_known(options)
+        _require_task(task)
         self._task = task
         self.name = name or _default_name(task)
         scheduler_settings: SchedulerSettings = _settings(SchedulerSettings, options)
@@ -145,15 +149,19 @@ class Serving:
 
         Raises:
             LoadFailed: The task cannot be built or loaded (with ``wait``).
-            TargetError: The task cannot be built in another process.
+            WorkerError: Before any was ready, a worker took longer than ``start_timeout_s``, or each died
+                more than ``restart_intensity`` times within ``restart_window_s`` (with ``wait``).
+            TargetError: The task cannot be built in another process, or this is called while a worker imports the
+                module that calls it.
         """
+        refuse_during_import()
         settings = self.scheduler_settings
         pool = WorkerPool(name=self.name, task=self.spec(), settings=self.worker_settings)
         engine = Engine(Scheduler(settings), pool, deadline_s=settings.deadline_s)
         keeping = asyncio.create_task(pool.run(engine), name=f"pool-{self.name}")
         try:
             if wait:
-                await _first_of(pool.wait_ready(), keeping)
+                await _first_of(pool.wait_ready_or_failed(), keeping)
             yield OpenServing(self, engine, pool, keeping)
         finally:
             engine.close()
@@ -304,6 +312,24 @@ def _default_name(task: Task | type[Task] | TaskSpec | None) -> str:
     if isinstance(task, TaskSpec):
         return task.target.rpartition(":")[2].rpartition(".")[2].lower()
     return (task if isinstance(task, type) else type(task)).__name__.lower()
+
+
+def _require_known(options: Mapping[str, Any]) -> None:
+    known = ServingOptions.__annotations__
+    for name in options.keys() - known.keys():
+        from difflib import get_close_matches  # only where something is wrong: every start pays for an import
+
+        nearest = get_close_matches(name, known, n=1)
+        hint = f"did you mean {nearest[0]!r}?" if nearest else "docs/serving.md lists those there are"
+        raise TypeError(f"Serving has no setting {name!r}; {hint}")
+
+
+def _require_task(task: object) -> None:
+    if isinstance(task, type):
+        if not issubclass(task, Task):
+            raise TargetError(f"{task.__name__} is not a Task: derive it from pulse_ai.Task")
+    elif not isinstance(task, Task | TaskSpec | None):
+        raise TargetError(f"{task!r} is not a Task: derive it from pulse_ai.Task")
 
 
 def _settings(kind: Any, options: ServingOptions) -> Any:

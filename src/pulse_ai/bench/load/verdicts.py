@@ -40,7 +40,7 @@ def make_report(
         until_s: When it was stopped, in seconds from its beginning; ``inf`` where the plan was carried out.
     """
     total, steps = total_of(ledger, until_s=until_s), sections_of(ledger, until_s=until_s)
-    verdicts = (_nothing_lost(total), *(_judged(rule, steps) for rule in rules))
+    verdicts = (_answered(total), *(_judged(rule, steps) for rule in rules))
     return LoadReport(
         url=url,
         started=started,
@@ -58,7 +58,7 @@ def make_report(
     )
 
 
-def _nothing_lost(total: Section | None) -> Judged:
+def _answered(total: Section | None) -> Judged:
     """The claim that is made of every run, asked for or not."""
     if total is None or total.offered == 0:
         return Judged("nothing was measured: the run ended before a counted request was due", holds=False)
@@ -66,6 +66,9 @@ def _nothing_lost(total: Section | None) -> Judged:
         sent = total.unanswered - (total.offered - total.sent)
         counted = f"{total.unanswered:,} of {total.offered:,} requests were never answered"
         return Judged(f"{counted} ({sent:,} of them were sent)", holds=False)
+    if total.failed and not total.good + total.late:
+        said = f"each of {total.offered:,} requests was answered, and none with a 2xx"
+        return Judged(f"{said}: see to the URL, --method and --body", holds=False)
     return Judged(f"each of {total.offered:,} requests was answered", holds=True)
 
 

@@ -19,7 +19,7 @@ from pulse_ai.bench.suite.history import RunComparison
 from pulse_ai.bench.suite.report import ScenarioResult, SuiteReport
 from pulse_ai.bench.text import columns, duration, per_second
 
-RUN_HEAD = ("scenario", "the later run is", "gate")
+RUN_HEAD = ("scenario", "the later run", "gate")
 
 
 def scenario_head(report: SuiteReport) -> tuple[str, ...]:
