@@ -3,6 +3,7 @@
 __all__ = ("RowEncoder",)
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,6 +15,9 @@ from pulse_ai.frame.row_values import reader_of
 from pulse_ai.frame.table import Program
 
 _NAN = float("nan")
+_ALIKE = 0.8  # of two names, by difflib's measure: "bill_length" is to "bill_length_mm"
+_MOST_UNKNOWN = 16  # a row with more columns than these besides its own is no slip of the pen
+_LONGEST_NAME = 100
 
 
 class _Plan(NamedTuple):
@@ -37,6 +41,7 @@ class RowEncoder:
         self._numbers = len(program.numbers)
         self._codes = len(program.codes)
         self._plans = tuple(_plan(column, program) for column in columns)
+        self._names = frozenset(plan.name for plan in self._plans)
 
     def encode_row(self, row: Mapping[str, Any]) -> tuple[list[float], list[int]]:
         """Return a row's numbers and codes.
@@ -44,6 +49,8 @@ class RowEncoder:
         Raises:
             InvalidInput: It is not what the recipe takes.
         """
+        if not row.keys() <= self._names:
+            self._refuse_misspelt(row)
         numbers, codes = [_NAN] * self._numbers, [-1] * self._codes
         for name, read, of_numbers, of_codes in self._plans:
             value = read(row.get(name))
@@ -74,6 +81,32 @@ class RowEncoder:
         numbers = np.array([row[0] for row in encoded], np.float64).reshape(count, self._numbers)
         codes = np.array([row[1] for row in encoded], np.int64).reshape(count, self._codes)
         return Encoded(numbers, codes)
+
+    def _refuse_misspelt(self, row: Mapping[str, Any]) -> None:
+        """Refuse a row with a column that looks like one that it lacks; of others no notice is taken.
+
+        Raises:
+            InvalidInput: It has one.
+        """
+        lacking = tuple(plan.name for plan in self._plans if plan.name not in row)
+        unknown = [name for name in row if name not in self._names]
+        if not lacking or len(unknown) > _MOST_UNKNOWN:
+            return
+        for name in unknown:
+            meant = _meant(name, lacking) if len(name) <= _LONGEST_NAME else None
+            if meant is not None:
+                why = f"there is no column {name!r}; did you mean {meant!r}?"
+                raise InvalidInput(f"{why} Where that has no value, send it as null")
+
+
+@lru_cache(maxsize=256)
+def _meant(name: str, lacking: tuple[str, ...]) -> str | None:
+    """Return the column that a name is a misspelling of."""
+    from difflib import get_close_matches  # only for rows with other columns
+
+    folded = {column.casefold(): column for column in lacking}
+    nearest = get_close_matches(name.casefold(), folded, n=1, cutoff=_ALIKE)
+    return folded[nearest[0]] if nearest else None
 
 
 def _plan(column: Column, program: Program) -> _Plan:
