@@ -27,6 +27,7 @@ from pulse_ai.port.lending import Placed
 ARRAY_EXT = 1
 """The msgpack extension type of an array: ``[dtype, shape, bytes]`` in msgpack, C order."""
 
+_MOST_EMPTY = 1 << 20
 _LARGE_BYTES = 128 * 1024  # the head of an array of this size has one form only, and its copies cost
 
 _TOKEN_BYTES = 16
@@ -93,6 +94,8 @@ def array_from_wire(code: int, packed: memoryview) -> Any:
     dtype = np.dtype(dtype_text)
     if math.prod(shape) * dtype.itemsize != len(raw):
         raise BadFrame(f"an array of {dtype_text} with shape {shape} does not have {len(raw)} bytes")
+    if not raw and math.prod(filter(None, shape)) > _MOST_EMPTY:  # so many empty lists it would be in JSON
+        raise BadFrame(f"an array without numbers, of shape {shape}, is over {_MOST_EMPTY} rows")
     try:
         return np.frombuffer(raw, dtype).reshape(shape)
     except (ValueError, OverflowError) as error:  # empty, but with a dimension that no machine has
