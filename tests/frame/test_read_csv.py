@@ -144,6 +144,13 @@ def test_what_is_broken_names_the_line(
     assert caught.value.line == line
 
 
+@pytest.mark.parametrize("separator", ["", ";;", "\\t", '"', "\n", "\r", "\0", "é"])
+def test_what_cannot_be_a_separator_is_told(write: Any, separator: str) -> None:
+    for read in (read_csv, scan_csv):
+        with pytest.raises(ReadFailed, match="the separator is one ASCII character"):
+            read(write("a,b\n1,2\n"), separator=separator)
+
+
 def test_types_and_nulls_can_be_declared(write: Any) -> None:
     path = write("id,when,n,zip\n1,01/02/2026,-999,0012\n2,02/02/2026,5,0013\n")
     types = {"when": "%d/%m/%Y", "id": "text", "zip": "integer"}
@@ -168,6 +175,22 @@ def test_a_word_for_null_may_look_like_a_value_and_hides_no_other(
     assert scan_csv(late, nulls=[null]).frame.collect()["a"].to_list()[-1] == "x"
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "UTF-8", "utf8", "U8", "utf-8-sig"])
+@pytest.mark.parametrize("mark", ["", "\ufeff"])
+def test_utf_8_has_many_names_and_may_have_a_mark(write: Any, mark: str, encoding: str) -> None:
+    path = write(f"{mark}town,n\nZürich,1\n")
+    frame, report = read_csv(path, encoding=encoding)
+    assert (frame.columns, frame.rows()) == (["town", "n"], [("Zürich", 1)])
+    assert not any("decoded" in oddity for oddity in report.oddities)
+    assert scan_csv(path, encoding=encoding).frame.collect().equals(frame)
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "UTF_16BE", "utf-32"])
+def test_an_encoding_whose_ascii_has_zero_bytes_may_be_said(write: Any, encoding: str) -> None:
+    frame, _ = read_csv(write("town,n\nZürich,1\n".encode(encoding)), encoding=encoding)
+    assert frame.rows() == [("Zürich", 1)]
+
+
 def test_another_encoding_is_decoded_but_not_streamed(write: Any) -> None:
     path = write("town;n\nZürich;1\n".encode("latin-1"))
     assert read_csv(path, encoding="latin-1").frame.rows() == [("Zürich", 1)]
@@ -180,6 +203,13 @@ def test_a_line_of_names_may_be_longer_than_what_is_looked_at_first(write: Any) 
     frame, _ = read_csv(write(";".join(names) + "\n" + ";".join("7" * 3_000) + "\n"))
     assert frame.columns == names
     assert frame.row(0) == (7,) * 3_000
+
+
+@pytest.mark.parametrize("option", ["separator", "encoding", "nulls", "types"])
+@pytest.mark.parametrize("suffix", [".parquet", ".ndjson", ".jsonl", ".arrow", ".feather", ".ipc"])
+def test_an_option_that_only_a_csv_has_is_refused_elsewhere(tmp_path: Path, suffix: str, option: str) -> None:
+    with pytest.raises(ReadFailed, match=rf"a {suffix} file is read as it says; leave out {option}"):
+        read_file(tmp_path / f"table{suffix}", **{option: "x"})
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from pulse_ai.frame.csv_faults import explain, line_of_row, short_lines
 from pulse_ai.frame.csv_kinds import Plan, declared_plan, guess_plan
 from pulse_ai.frame.csv_layout import Layout, decoded, sniff_layout
-from pulse_ai.frame.errors import ReadFailed, RecipeError
+from pulse_ai.frame.errors import Option, ReadFailed, RecipeError
 
 if TYPE_CHECKING:
     import polars as pl
@@ -206,6 +206,7 @@ class CsvTable:
             file=str(self.path),
             line=line,
             column=name,
+            option=Option("nulls"),
         )
 
     def _first_misfit(self, text: "pl.LazyFrame", name: str, plan: Plan) -> tuple[str, int]:
