@@ -68,6 +68,10 @@ def _write(tmp_path: Path) -> Any:
         ("a\n" + "1\n" * 3000 + "x\n", [("1",)] * 3000 + [("x",)]),
         ("a\n" + "1\n" * 3000 + "1.5\n", [(1.0,)] * 3000 + [(1.5,)]),
         ("a,b\n1,2\n".encode("utf-16"), [(1, 2)]),
+        ("a;b\n" + "1,5;x\n" * 600 + "1.5;y\n", [("1,5", "x")] * 600 + [("1.5", "y")]),
+        ("a\n31.12.26\n", [("31.12.26",)]),
+        ("a\n" + "31.12.2026\n" * 600 + "31.12.26\n", [("31.12.2026",)] * 600 + [("31.12.26",)]),
+        ("a\n31.12.26 12:00\n", [("31.12.26 12:00",)]),
     ],
 )  # fmt: skip
 def test_values_are_what_they_look_like(write: Any, content: str | bytes, rows: list[Any]) -> None:
@@ -104,6 +108,7 @@ def test_values_are_what_they_look_like(write: Any, content: str | bytes, rows: 
             "a\n01/02/2026\n02/03/2026\n",
             "column 'a' is text: its dates can be read as day/month and as month/day",
         ),
+        ("a\n31.12.26\n30.12.26\n", "column 'a' is text: its years have two digits; declare a format"),
     ],
 )
 def test_what_is_odd_is_said(write: Any, content: str, oddity: str) -> None:
@@ -132,6 +137,7 @@ def test_what_is_odd_is_said(write: Any, content: str, oddity: str) -> None:
         ("a,b\n1,2\n\n\nx,\n", {"types": {"a": "number"}}, 5, "'x' is no number; if it means null"),
         ("a\n1\n\n\nx\n", {"types": {"a": "number"}}, 5, "'x' is no number; if it means null"),
         ("a\n2026-02-30\n", {"types": {"a": "date"}}, 2, "is no date in the format %Y-%m-%d"),
+        ("a\n31.12.26\n", {"types": {"a": "%d.%m.%Y"}}, 2, "is no date in the format %d.%m.%Y"),
     ],
 )
 def test_what_is_broken_names_the_line(
@@ -173,6 +179,11 @@ def test_a_word_for_null_may_look_like_a_value_and_hides_no_other(
     late = write(content + f"{values[0]};1\n".lower().replace(".", ",") * 600 + "x;3\n")
     assert read_csv(late, nulls=[null]).frame["a"].to_list()[-1] == "x"
     assert scan_csv(late, nulls=[null]).frame.collect()["a"].to_list()[-1] == "x"
+
+
+def test_a_year_of_two_digits_is_read_by_a_format_that_says_so(write: Any) -> None:
+    frame, _ = read_csv(write("a\n31.12.26\n"), types={"a": "%d.%m.%y"})
+    assert frame.rows() == [(dt.date(2026, 12, 31),)]
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "UTF-8", "utf8", "U8", "utf-8-sig"])
