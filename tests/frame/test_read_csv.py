@@ -84,6 +84,37 @@ def test_values_are_what_they_look_like(write: Any, content: str | bytes, rows: 
         assert scan_csv(path).frame.collect().equals(frame)
 
 
+@pytest.mark.parametrize("first", ["", "1", "NA"])
+@pytest.mark.parametrize(
+    ("late", "value"),
+    [
+        ("2026-01-31", _DAY),
+        ("true", True),
+        ("1,5", 1.5),
+        (" 7 ", 7),
+        ("2026-01-31 12:00", _NOON),
+        ("2026-01-31T14:00:00.5+02:00", _NOON_UTC.replace(microsecond=500_000)),
+        ("x", "x"),
+    ],
+)
+def test_what_comes_late_counts_as_much_as_what_comes_first(
+    write: Any, first: str, late: str, value: Any
+) -> None:
+    early = read_csv(write(f"a;b\n{late};k\n" + f"{first};k\n" * 600)).frame
+    path = write("a;b\n" + f"{first};k\n" * 600 + f"{late};k\n")
+    frame = read_csv(path).frame
+    assert frame.schema == early.schema
+    assert sorted(map(str, frame["a"])) == sorted(map(str, early["a"]))
+    assert scan_csv(path).frame.collect().equals(frame)
+    if first != "1":
+        assert frame["a"][-1] == value
+
+
+def test_fractions_of_a_second_may_come_late(write: Any) -> None:
+    content = "a\n" + "2026-01-31 12:00:00\n" * 600 + "2026-01-31 12:00:00.5\n"
+    assert read_csv(write(content)).frame["a"][-1] == _NOON.replace(microsecond=500_000)
+
+
 @pytest.mark.parametrize(
     ("content", "oddity"),
     [
