@@ -6,8 +6,10 @@ import datetime as dt
 import json
 import subprocess
 import sys
+from decimal import Decimal
 from typing import Any
 
+import numpy as np
 import polars as pl
 import pytest
 
@@ -45,6 +47,9 @@ def _fitted() -> FittedRecipe:
         ({"x": float("inf")}, "column 'x' must be a number, got inf"),
         ({"x": 10**400}, "column 'x' must be a number"),
         ({"x": [1]}, "column 'x' must be a number, got a list"),
+        ({"x": np.ones(2)}, "column 'x' must be a number, got a ndarray"),
+        ({"x": Decimal("sNaN")}, "column 'x' must be a number, got a Decimal"),
+        ({"town": np.array(["a", "b"])}, "column 'town' must be text, got a ndarray"),
         ({"f": 1}, "column 'f' must be true or false, got 1"),
         ({"f": None}, "column 'f' is missing or null; training had no row without it"),
         ({"town": 3}, "column 'town' must be text, got 3"),

@@ -35,16 +35,16 @@ def reader_of(column: Column) -> Callable[[Any], Any]:
     """
 
     def value_of(value: Any) -> Any:
-        if value is None or value != value:  # noqa: PLR0124 - NaN is null, here as in a frame
-            if column.nullable:
-                return None
-            raise InvalidInput(
-                f"column {column.name!r} is missing or null; training had no row without it, so give a value"
-            )
         try:
-            return read(value)
-        except (TypeError, ValueError, OverflowError) as error:
+            if value is not None and value == value:  # noqa: PLR0124 - NaN is null, here as in a frame
+                return read(value)
+        except (TypeError, ValueError, ArithmeticError) as error:  # an array is not simply equal to itself
             raise InvalidInput(_complaint(column, value)) from error
+        if column.nullable:
+            return None
+        raise InvalidInput(
+            f"column {column.name!r} is missing or null; training had no row without it, so give a value"
+        )
 
     read = _in_utc if column.has_zone else _READERS[column.kind]
     return _unzoned(value_of, column.name) if column.kind == "datetime" and not column.has_zone else value_of
