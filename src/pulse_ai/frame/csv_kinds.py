@@ -6,6 +6,7 @@ comparing null counts says at once whether all of a column fits.
 
 __all__ = ("Plan", "declared_plan", "guess_plan")
 
+import datetime as dt
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -117,7 +118,13 @@ class Plan:
         """Return times with null for those whose year was written with two digits but read as a whole one."""
         import polars as pl
 
-        return pl.when(times.dt.year() >= _LEAST_YEAR).then(times) if "%Y" in self.format else times
+        if "%Y" not in self.format:
+            return times
+        if self.kind == "date":
+            return pl.when(times >= dt.date(_LEAST_YEAR, 1, 1)).then(times)
+        return pl.when(
+            times >= dt.datetime(_LEAST_YEAR, 1, 1, tzinfo=dt.UTC if self.has_zone else None)
+        ).then(times)
 
     def _number(self, text: "pl.Expr") -> "pl.Expr":
         import polars as pl
