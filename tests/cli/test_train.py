@@ -9,6 +9,7 @@ import pytest
 from tests.tabular.tables import flowers, shared
 
 from pulse_ai.cli import main
+from pulse_ai.cli.train import _reading
 from pulse_ai.cli.train_view import TrainView
 from pulse_ai.hub import TabularClassifier, TabularRegressor
 from pulse_ai.tabular import Evaluated, Genes, tuning
@@ -119,6 +120,15 @@ def test_how_a_csv_is_to_be_read_can_be_said(train: Any) -> None:
     assert plan["day"][0] == "date"
     assert plan["größe"] == ["number", "1"]
     assert plan["code"][0] == "text"
+
+
+def test_only_what_was_said_of_a_csv_is_passed_on_and_a_tab_is_written_as_shells_have_it() -> None:
+    assert _reading(separator=None, encoding="utf-8", nulls=None, types=None) == {}
+    assert _reading(separator="\\t", encoding="latin-1", nulls=[], types=["a=b=text"]) == {
+        "separator": "\t",
+        "encoding": "latin-1",
+        "types": {"a=b": "text"},
+    }
 
 
 def test_a_search_that_is_stopped_says_that_it_can_be_taken_up(
