@@ -9,6 +9,7 @@ import pytest
 from tests.tabular.tables import flowers, shared
 
 from pulse_ai.cli import main
+from pulse_ai.cli.train import _reading
 from pulse_ai.cli.train_view import TrainView
 from pulse_ai.hub import TabularClassifier, TabularRegressor
 from pulse_ai.tabular import Evaluated, Genes, tuning
@@ -109,7 +110,7 @@ def test_how_a_csv_is_to_be_read_can_be_said(train: Any) -> None:
     )
     Path("t.csv").write_bytes(text.encode("latin-1"))
     code, _, err = train("t.csv", "--target", "y", "--out", "model", *QUICK)
-    assert (code, "latin-1" in err) == (2, True)
+    assert (code, "; say --encoding latin-1, or what it is\n" in err) == (2, True)
     code, out, err = train(
         *("t.csv", "--target", "y", "--out", "model", *QUICK, "--encoding", "latin-1", "--separator", ";"),
         *("--null", "?", "--type", "day=%d/%m/%Y", "--type", "größe=number", "--type", "code=text"),
@@ -119,6 +120,15 @@ def test_how_a_csv_is_to_be_read_can_be_said(train: Any) -> None:
     assert plan["day"][0] == "date"
     assert plan["größe"] == ["number", "1"]
     assert plan["code"][0] == "text"
+
+
+def test_only_what_was_said_of_a_csv_is_passed_on_and_a_tab_is_written_as_shells_have_it() -> None:
+    assert _reading(separator=None, encoding="utf-8", nulls=None, types=None) == {}
+    assert _reading(separator="\\t", encoding="latin-1", nulls=[], types=["a=b=text"]) == {
+        "separator": "\t",
+        "encoding": "latin-1",
+        "types": {"a=b": "text"},
+    }
 
 
 def test_a_search_that_is_stopped_says_that_it_can_be_taken_up(
@@ -157,6 +167,12 @@ def test_a_search_that_is_stopped_says_that_it_can_be_taken_up(
         (["t.csv", "--type", "n=text="], "is not COLUMN=KIND"),
         (["t.csv", "--type", "n=colour"], "colour"),
         (["t.csv", "--encoding", "klingon"], "klingon"),
+        (["t.csv", "--separator", "::"], "the separator is one ASCII character"),
+        (["t.csv", "--type", "y=number"], "if it means null, add it to --null"),
+        (["t.parquet", "--separator", ";"], "a .parquet file is read as it says; leave out --separator"),
+        (["t.parquet", "--encoding", "latin-1"], "leave out --encoding"),
+        (["t.ndjson", "--null", "nulls"], "leave out --null"),
+        (["t.feather", "--type", "n=text"], "leave out --type"),
     ],
     ids=lambda value: str(value)[:40],
 )

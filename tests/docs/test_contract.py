@@ -14,6 +14,7 @@ import typer.main
 from benchmarks.native_faults import Seen
 
 from pulse_ai.cli.commands import app
+from pulse_ai.cli.doctor import doctor
 from pulse_ai.core import RequestError, SchedulerSettings, WebSettings, WorkerSettings
 from pulse_ai.serving import Scheduler
 from pulse_ai.web import METRIC_NAMES, PROBLEMS
@@ -148,6 +149,16 @@ def _parameters(command: Any) -> list[Any]:
 def test_cli_md_lists_no_option_that_does_not_exist(path: str, pages: dict[str, str]) -> None:
     listed = {name for name in _rows(_section(pages["docs/cli.md"], path)) if name.startswith("--")}
     assert listed == {option.values[1] for option in _options() if option.values[0] == path}
+
+
+def test_cli_md_lists_every_key_of_what_the_doctor_says_and_no_other(
+    pages: dict[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    doctor(json=True)
+    listed = [
+        key for key in _rows(_section(pages["docs/cli.md"], "pulse doctor")) if not key.startswith("--")
+    ]
+    assert listed == list(json.loads(capsys.readouterr().out))
 
 
 @pytest.mark.parametrize("settings", _SETTINGS, ids=lambda kind: kind.__name__)

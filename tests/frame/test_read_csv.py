@@ -68,6 +68,10 @@ def _write(tmp_path: Path) -> Any:
         ("a\n" + "1\n" * 3000 + "x\n", [("1",)] * 3000 + [("x",)]),
         ("a\n" + "1\n" * 3000 + "1.5\n", [(1.0,)] * 3000 + [(1.5,)]),
         ("a,b\n1,2\n".encode("utf-16"), [(1, 2)]),
+        ("a;b\n" + "1,5;x\n" * 600 + "1.5;y\n", [("1,5", "x")] * 600 + [("1.5", "y")]),
+        ("a\n31.12.26\n", [("31.12.26",)]),
+        ("a\n" + "31.12.2026\n" * 600 + "31.12.26\n", [("31.12.2026",)] * 600 + [("31.12.26",)]),
+        ("a\n31.12.26 12:00\n", [("31.12.26 12:00",)]),
     ],
 )  # fmt: skip
 def test_values_are_what_they_look_like(write: Any, content: str | bytes, rows: list[Any]) -> None:
@@ -78,6 +82,37 @@ def test_values_are_what_they_look_like(write: Any, content: str | bytes, rows: 
     assert (report.rows, [column.name for column in report.columns]) == (len(rows), frame.columns)
     if isinstance(content, str):
         assert scan_csv(path).frame.collect().equals(frame)
+
+
+@pytest.mark.parametrize("first", ["", "1", "NA"])
+@pytest.mark.parametrize(
+    ("late", "value"),
+    [
+        ("2026-01-31", _DAY),
+        ("true", True),
+        ("1,5", 1.5),
+        (" 7 ", 7),
+        ("2026-01-31 12:00", _NOON),
+        ("2026-01-31T14:00:00.5+02:00", _NOON_UTC.replace(microsecond=500_000)),
+        ("x", "x"),
+    ],
+)
+def test_what_comes_late_counts_as_much_as_what_comes_first(
+    write: Any, first: str, late: str, value: Any
+) -> None:
+    early = read_csv(write(f"a;b\n{late};k\n" + f"{first};k\n" * 600)).frame
+    path = write("a;b\n" + f"{first};k\n" * 600 + f"{late};k\n")
+    frame = read_csv(path).frame
+    assert frame.schema == early.schema
+    assert sorted(map(str, frame["a"])) == sorted(map(str, early["a"]))
+    assert scan_csv(path).frame.collect().equals(frame)
+    if first != "1":
+        assert frame["a"][-1] == value
+
+
+def test_fractions_of_a_second_may_come_late(write: Any) -> None:
+    content = "a\n" + "2026-01-31 12:00:00\n" * 600 + "2026-01-31 12:00:00.5\n"
+    assert read_csv(write(content)).frame["a"][-1] == _NOON.replace(microsecond=500_000)
 
 
 @pytest.mark.parametrize(
@@ -104,6 +139,7 @@ def test_values_are_what_they_look_like(write: Any, content: str | bytes, rows: 
             "a\n01/02/2026\n02/03/2026\n",
             "column 'a' is text: its dates can be read as day/month and as month/day",
         ),
+        ("a\n31.12.26\n30.12.26\n", "column 'a' is text: its years have two digits; declare a format"),
     ],
 )
 def test_what_is_odd_is_said(write: Any, content: str, oddity: str) -> None:
@@ -132,6 +168,7 @@ def test_what_is_odd_is_said(write: Any, content: str, oddity: str) -> None:
         ("a,b\n1,2\n\n\nx,\n", {"types": {"a": "number"}}, 5, "'x' is no number; if it means null"),
         ("a\n1\n\n\nx\n", {"types": {"a": "number"}}, 5, "'x' is no number; if it means null"),
         ("a\n2026-02-30\n", {"types": {"a": "date"}}, 2, "is no date in the format %Y-%m-%d"),
+        ("a\n31.12.26\n", {"types": {"a": "%d.%m.%Y"}}, 2, "is no date in the format %d.%m.%Y"),
     ],
 )
 def test_what_is_broken_names_the_line(
@@ -142,6 +179,13 @@ def test_what_is_broken_names_the_line(
         read_csv(path, **options)
     assert text in str(caught.value)
     assert caught.value.line == line
+
+
+@pytest.mark.parametrize("separator", ["", ";;", "\\t", '"', "\n", "\r", "\0", "é"])
+def test_what_cannot_be_a_separator_is_told(write: Any, separator: str) -> None:
+    for read in (read_csv, scan_csv):
+        with pytest.raises(ReadFailed, match="the separator is one ASCII character"):
+            read(write("a,b\n1,2\n"), separator=separator)
 
 
 def test_types_and_nulls_can_be_declared(write: Any) -> None:
@@ -168,6 +212,27 @@ def test_a_word_for_null_may_look_like_a_value_and_hides_no_other(
     assert scan_csv(late, nulls=[null]).frame.collect()["a"].to_list()[-1] == "x"
 
 
+def test_a_year_of_two_digits_is_read_by_a_format_that_says_so(write: Any) -> None:
+    frame, _ = read_csv(write("a\n31.12.26\n"), types={"a": "%d.%m.%y"})
+    assert frame.rows() == [(dt.date(2026, 12, 31),)]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "UTF-8", "utf8", "U8", "utf-8-sig"])
+@pytest.mark.parametrize("mark", ["", "\ufeff"])
+def test_utf_8_has_many_names_and_may_have_a_mark(write: Any, mark: str, encoding: str) -> None:
+    path = write(f"{mark}town,n\nZürich,1\n")
+    frame, report = read_csv(path, encoding=encoding)
+    assert (frame.columns, frame.rows()) == (["town", "n"], [("Zürich", 1)])
+    assert not any("decoded" in oddity for oddity in report.oddities)
+    assert scan_csv(path, encoding=encoding).frame.collect().equals(frame)
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "UTF_16BE", "utf-32"])
+def test_an_encoding_whose_ascii_has_zero_bytes_may_be_said(write: Any, encoding: str) -> None:
+    frame, _ = read_csv(write("town,n\nZürich,1\n".encode(encoding)), encoding=encoding)
+    assert frame.rows() == [("Zürich", 1)]
+
+
 def test_another_encoding_is_decoded_but_not_streamed(write: Any) -> None:
     path = write("town;n\nZürich;1\n".encode("latin-1"))
     assert read_csv(path, encoding="latin-1").frame.rows() == [("Zürich", 1)]
@@ -180,6 +245,13 @@ def test_a_line_of_names_may_be_longer_than_what_is_looked_at_first(write: Any) 
     frame, _ = read_csv(write(";".join(names) + "\n" + ";".join("7" * 3_000) + "\n"))
     assert frame.columns == names
     assert frame.row(0) == (7,) * 3_000
+
+
+@pytest.mark.parametrize("option", ["separator", "encoding", "nulls", "types"])
+@pytest.mark.parametrize("suffix", [".parquet", ".ndjson", ".jsonl", ".arrow", ".feather", ".ipc"])
+def test_an_option_that_only_a_csv_has_is_refused_elsewhere(tmp_path: Path, suffix: str, option: str) -> None:
+    with pytest.raises(ReadFailed, match=rf"a {suffix} file is read as it says; leave out {option}"):
+        read_file(tmp_path / f"table{suffix}", **{option: "x"})
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:

@@ -89,6 +89,12 @@ def test_seeds_differ_and_rows_are_shuffled() -> None:
     assert np.ptp(split(frame)[1]["row"].to_numpy()) > 50
 
 
+@pytest.mark.parametrize("shares", [(0.8, 0.2), (0.9, 0.05, 0.05)])
+def test_as_many_groups_as_parts_are_enough(shares: tuple[float, ...]) -> None:
+    frame = pl.DataFrame({"group": [number for number in range(len(shares)) for _ in range(10)]})
+    assert [part["group"].n_unique() for part in split(frame, shares, group="group")] == [1] * len(shares)
+
+
 @pytest.mark.parametrize(
     ("options", "text"),
     [

@@ -205,8 +205,8 @@ def test_shards_are_read_through_their_index(tiny: Path) -> None:
         TextClassification(str(tiny), precision="fp32").load()
 
 
-@pytest.mark.parametrize("name", ["../elsewhere.safetensors", "/etc/passwd", ""])
-def test_an_index_cannot_name_files_elsewhere(tiny: Path, name: str) -> None:
+@pytest.mark.parametrize("name", ["../elsewhere.safetensors", "/etc/passwd", "", 5, None])
+def test_an_index_cannot_name_files_elsewhere(tiny: Path, name: object) -> None:
     (tiny / "model.safetensors").unlink()
     (tiny / "model.safetensors.index.json").write_text(json.dumps({"weight_map": {"a": name}}))
 
@@ -267,7 +267,19 @@ def test_what_cannot_be_drawn_says_to_export(tiny: Path, changes: dict[str, Any]
     assert "optimum" in str(caught.value)
 
 
-@pytest.mark.parametrize("changes", [{"dim": 0}, {"n_layers": None}, {"n_heads": 5}, {"n_heads": "4"}])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        *({"dim": 0}, {"n_layers": None}, {"n_heads": 5}, {"n_heads": "4"}, {"model_type": ["bert"]}),
+        *(
+            {"layer_norm_eps": None},
+            {"layer_norm_eps": "x"},
+            {"pad_token_id": [1]},
+            {"pad_token_id": 10**400},
+        ),
+    ],
+    ids=str,
+)
 def test_impossible_sizes_are_refused(tiny: Path, changes: dict[str, Any]) -> None:
     _edit_config(tiny, **changes)
 

@@ -2,7 +2,9 @@
 
 __all__ = ()
 
+import errno
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -273,6 +275,47 @@ def test_a_network_that_does_not_fit_is_told_and_nothing_is_written(
     with pytest.raises(TargetError, match="network"):
         write_model_folder(tmp_path / "m", facts, recipe=recipe, network=network, weights=b"", metrics={})
     assert not (tmp_path / "m").exists()
+
+
+@pytest.mark.parametrize("full_at", range(1, 6))
+def test_a_disk_that_is_full_leaves_the_older_model_as_it_was(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, full_at: int
+) -> None:
+    before = {file.name: file.read_bytes() for file in folder.iterdir()}
+    synced: list[int] = []
+
+    def sync(handle: int) -> None:
+        synced.append(handle)
+        if len(synced) == full_at:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", sync)
+    with pytest.raises(OSError, match="No space left"):
+        _write(folder, outputs=1, task="regression", labels=())
+    assert {file.name: file.read_bytes() for file in folder.iterdir()} == before
+
+
+@pytest.mark.parametrize("step", range(5))
+def test_an_end_between_two_files_leaves_no_model_that_is_half_the_older_one(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, step: int
+) -> None:
+    replace, replaced = Path.replace, list[Path]()
+
+    def stop(self: Path, target: Path) -> Path:
+        if len(replaced) == step:
+            raise KeyboardInterrupt
+        replaced.append(target)
+        return replace(self, target)
+
+    monkeypatch.setattr(Path, "replace", stop)
+    with pytest.raises(KeyboardInterrupt):
+        _write(folder)
+    assert not (folder / "model.json").exists()
+    monkeypatch.undo()
+    (folder / ".writing-by-one-that-was-killed").mkdir()
+    _write(folder)
+    read_model_folder(folder)
+    assert not list(folder.glob(".*"))
 
 
 _VALUES = st.recursive(

@@ -53,6 +53,43 @@ def test_an_item_over_the_largest_bucket_fails_alone(saved: Path) -> None:
     assert "over its largest bucket 8" in bad.why
 
 
+@pytest.mark.parametrize("others", [[], [item(1)], [item(8)]])
+def test_an_item_whose_arguments_differ_in_size_fails_alone(saved: Path, others: list[Any]) -> None:
+    task = FunctionTask(str(saved))
+    task.load()
+    bad = {"x": [1.0, 2.0, 3.0], "mask": [True] * 2}
+    *good, failure = task.predict([*others, bad])
+    assert good == task.predict(others)
+    assert failure == Failure("mask has size 2 along 'length', where another argument has 3")
+
+
+@pytest.mark.parametrize(
+    ("dtype", "row", "answer"),
+    [
+        ("int32", [1, 2.0], [1, 2]),
+        ("int32", [1, 2.5], "x takes int32, and 2.5 is none"),
+        ("int32", [1, None], "x takes int32, and nan is none"),
+        ("int32", [1, 2**31], "x takes int32, and 2147483648 is none"),
+        ("uint8", [1, -1], "x takes uint8, and -1 is none"),
+        ("bool", [True, 0], [True, False]),
+        ("bool", [True, 2], "x takes bool, and 2 is none"),
+        ("float32", [True, 2], [1.0, 2.0]),
+        ("float32", [1e300, 1.0], "x takes float32, and 1e+300 is none"),
+        ("float32", ["1", 2.0], "x takes numbers in nested lists, all of one length"),
+        ("float32", [10**400, 2.0], "int too large to convert to float"),
+    ],
+)
+def test_an_item_is_read_as_what_it_is_or_fails(
+    tmp_path: Path, dtype: str, row: list[Any], answer: Any
+) -> None:
+    same = ahead_of_time(lambda x: x, (template("batch", 2, dtype=dtype),), buckets=Buckets(batch=(1,)))
+    (tmp_path / "same.pulse-fn").write_bytes(serialize(same))
+    task = FunctionTask(str(tmp_path / "same.pulse-fn"))
+    task.load()
+    (found,) = task.predict([row])
+    assert found == (Failure(answer) if isinstance(answer, str) else answer)
+
+
 def test_a_worker_can_build_it_and_says_what_it_serves(saved: Path) -> None:
     task = build_task(spec_of(FunctionTask(str(saved))))
     reports: list[tuple[float | None, str]] = []

@@ -174,6 +174,7 @@ def test_a_folder_whose_writing_was_cut_off_can_be_written_again(
     trained.save(tmp_path)
     (tmp_path / "model.json").unlink()
     (tmp_path / ".tuning.json.x1y2").touch()
+    (tmp_path / ".writing-x1y2").mkdir()
     trained.save(tmp_path)
     assert (tmp_path / "model.json").is_file()
 

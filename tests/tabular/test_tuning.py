@@ -85,6 +85,25 @@ def test_a_search_that_was_stopped_ends_as_if_it_had_not_been(trained: list[Gene
         assert len(set(trained[known:])) < len({one.genes for one in whole.evaluated})
 
 
+def test_of_candidates_that_are_as_good_a_search_that_was_stopped_chooses_the_same(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    first: list[Genes] = []
+
+    def judge(_prepared: Any, _settings: Any, group: Sequence[Genes]) -> list[Evaluated]:
+        first.extend([] if first else group[:1])
+        return [Evaluated(one, float(one not in first), 1) for one in group]
+
+    def latency_s(_prepared: Any, _hidden: tuple[int, ...]) -> float:
+        return 1e-6
+
+    monkeypatch.setattr(tuning, "_evaluate", judge)
+    monkeypatch.setattr(tuning, "served_latency_s", latency_s)
+    log = tmp_path / "tuning.json"
+    whole = search(log=log)
+    assert search(log=log) == whole
+
+
 def test_what_was_found_out_is_of_one_table_and_one_kind_of_settings(
     trained: list[Genes], tmp_path: Path
 ) -> None:

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from safetensors.numpy import save
 from tests.train.small import LINEAR, WATCHED, kernel, loop, table
 
 from pulse_ai.train import (
@@ -19,6 +20,7 @@ from pulse_ai.train import (
     Network,
     Order,
     Plateau,
+    Rows,
     load_checkpoint,
     load_weights,
     mlp,
@@ -26,7 +28,7 @@ from pulse_ai.train import (
     save_checkpoint,
     save_weights,
 )
-from pulse_ai.train.weights import write_atomically
+from pulse_ai.train.weights import read_tree, write_atomically
 
 ROWS, CHECK = table(), table(6, 1)
 EVERYTHING = Network((Dense(3, "relu"), BatchNorm(), Dropout(0.3), Dense(2)), input_shape=(2,))
@@ -111,7 +113,57 @@ def test_a_checkpoint_of_another_plan_is_refused(tmp_path: Path) -> None:
         load_weights(path)
 
 
-@pytest.mark.parametrize("content", [b"", b"\0" * 7, b"\xff" * 64, b"\x10" + b"\0" * 7 + b'{"a": 1}', None])
+def test_a_figure_that_is_not_finite_comes_back(tmp_path: Path) -> None:
+    far = Rows(
+        np.full((6, 2), 3e38, np.float32), np.array([0, 1] * 3)
+    )  # its loss overflows; no parameter does
+    one = loop()
+    outcome = one.run(ROWS, far, epochs=2)
+    losses = outcome.history["validation_loss"]
+    assert not np.isfinite(losses).all()
+    save_checkpoint(tmp_path / "place.safetensors", one.plan, outcome.end)
+    found = load_checkpoint(tmp_path / "place.safetensors", one)
+    np.testing.assert_array_equal(found.history["validation_loss"], losses)
+    assert one.run(ROWS, far, epochs=3, resume=found).history["epoch"] == [0, 1, 2]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"plan": None}, {"history": None}, {"history": "["}, {"history": "{}"}, {"history": '[{"a": "b"}]'}],
+)
+def test_a_checkpoint_that_lacks_something_is_a_clear_error(
+    tmp_path: Path, change: dict[str, str | None]
+) -> None:
+    path, one = tmp_path / "place.safetensors", loop()
+    save_checkpoint(path, one.plan, one.beginning())
+    arrays, metadata = read_tree(path)
+    changed = {name: text for name, text in (metadata | change).items() if text is not None}
+    path.write_bytes(save(arrays, changed))
+    with pytest.raises(CheckpointError, match=r"place\.safetensors is (damaged|of another plan)"):
+        load_checkpoint(path, one)
+
+
+@pytest.mark.parametrize("network", [None, "", "{}", "[" * 10_000])
+def test_weights_without_their_network_are_a_clear_error(tmp_path: Path, network: str | None) -> None:
+    path = tmp_path / "weights.safetensors"
+    save_weights(path, LINEAR, LINEAR.init(0))
+    arrays, metadata = read_tree(path)
+    changed = {name: text for name, text in (metadata | {"network": network}).items() if text is not None}
+    path.write_bytes(save(arrays, changed))
+    with pytest.raises(CheckpointError, match=r"weights\.safetensors is damaged"):
+        load_weights(path)
+
+
+_EIGHT_BITS = b'{"a":{"dtype":"F8_E4M3","shape":[1],"data_offsets":[0,1]}}'  # NumPy has no such numbers
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        *(b"", b"\0" * 7, b"\xff" * 64, b"\x10" + b"\0" * 7 + b'{"a": 1}', None),
+        len(_EIGHT_BITS).to_bytes(8, "little") + _EIGHT_BITS + b"\0",
+    ],
+)
 def test_a_damaged_file_is_a_clear_error(tmp_path: Path, content: bytes | None) -> None:
     path = tmp_path / "damaged.safetensors"
     if content is not None:

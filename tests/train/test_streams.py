@@ -53,6 +53,20 @@ def test_a_run_that_is_resumed_between_two_blocks_ends_with_the_same_weights() -
     assert resumed.history.rows == whole.history.rows
 
 
+@pytest.mark.parametrize("kept", range(1, 5))
+def test_a_run_that_is_resumed_where_a_block_ends_ends_with_the_same_weights(kept: int) -> None:
+    rows, check = table(27), table(6, 1)
+    places: list[Any] = []
+    first = loop(rules=(WATCHED,))
+    first.on(
+        Event.STEP_COMPLETED, lambda moment: places.append(moment.place)
+    )  # four blocks, the last of one step
+    whole = first.run(_blocks(rows), check, epochs=2)
+    resumed = loop(rules=(WATCHED,)).run(_blocks(rows), check, epochs=2, resume=places[kept - 1])
+    assert kernel(resumed).tobytes() == kernel(whole).tobytes()
+    assert resumed.history.rows == whole.history.rows
+
+
 def once_at(steps: int) -> Any:
     """Return a filter for the first event after so many steps, over all epochs of 7 steps."""
     from pulse_ai.train import where

@@ -13,9 +13,13 @@ from pulse_ai.cli.interrupts import Interrupts
 from pulse_ai.core import TargetError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    from pulse_ai.frame import Read
     from pulse_ai.tabular import TaskKind
 
 _TASKS = ("binary", "multiclass", "regression")
+_READING = {"separator": "--separator", "encoding": "--encoding", "nulls": "--null", "types": "--type"}
 
 
 def train(  # noqa: PLR0913 - an option is an argument
@@ -54,7 +58,6 @@ def train(  # noqa: PLR0913 - an option is an argument
     if tune is not None:
         _require("tune", "optuna")
     from pulse_ai.cli.train_view import TrainView
-    from pulse_ai.frame import read_file
     from pulse_ai.tabular import TUNING_LOG, TableSettings, require_free, train_table
     from pulse_ai.tabular import tune as search
 
@@ -75,7 +78,7 @@ def train(  # noqa: PLR0913 - an option is an argument
     reading = _reading(separator=separator, encoding=encoding, nulls=null, types=column_type)
     require_free(out)
     with Interrupts("nothing was written") as stop, TrainView(machine_readable=json) as view:
-        frame, found = read_file(data, **reading)
+        frame, found = _read(data, reading)
         stop.before(view.read)(found)
         if tune is not None:
             log = out / TUNING_LOG
@@ -107,11 +110,24 @@ def _reading(
     if wrong is not None:
         raise typer.BadParameter(f"{wrong!r} is not COLUMN=KIND, such as price=number", param_hint="--type")
     return {
-        "separator": separator,
-        "encoding": encoding,
-        "nulls": (*NULLS, *(nulls or ())),
-        "types": {column: kind for column, _, kind in pairs},
+        **({} if separator is None else {"separator": separator.replace("\\t", "\t")}),
+        **({} if encoding == "utf-8" else {"encoding": encoding}),
+        **({"nulls": (*NULLS, *nulls)} if nulls else {}),
+        **({"types": {column: kind for column, _, kind in pairs}} if pairs else {}),
     }
+
+
+def _read(data: "Path", reading: dict[str, Any]) -> "Read":
+    """Read the table; an error speaks of this command's options."""
+    from pulse_ai.frame import ReadFailed, read_file
+
+    try:
+        return read_file(data, **reading)
+    except ReadFailed as error:
+        if error.option is None:
+            raise
+        name, value = error.option
+        raise error.spelling(f"{_READING[name]} {value}".rstrip()) from error
 
 
 def _require(extra: str, *libraries: str) -> None:

@@ -40,7 +40,7 @@ Separator = Annotated[
     str | None,
     typer.Option(
         metavar="CHARACTER",
-        help="What stands between the fields of a CSV. By default it is found out.",
+        help="What stands between the fields of a CSV; \\t is a tab. By default it is found out.",
         show_default=False,
         rich_help_panel=_TABLE,
     ),

@@ -58,11 +58,7 @@ def _first_bad_byte(path: Path) -> ReadFailed | None:
                 decoder.decode(block)
             except UnicodeDecodeError as error:
                 found = bad_text(path, error.object, error.start, "utf-8")
-                return ReadFailed(
-                    str(found).split(": ", 1)[1],
-                    file=str(path),
-                    line=line + error.object[: error.start].count(b"\n"),
-                )
+                return found.at_line(line + error.object[: error.start].count(b"\n"))
             line += block.count(b"\n")
     return None
 

@@ -6,6 +6,7 @@ comparing null counts says at once whether all of a column fits.
 
 __all__ = ("Plan", "declared_plan", "guess_plan")
 
+import datetime as dt
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -23,6 +24,8 @@ _DATETIME_FORMATS = (
     "%Y-%m-%dT%H:%M", "%d.%m.%Y %H:%M:%S", "%d.%m.%Y %H:%M", "%Y-%m-%dT%H:%M:%S%.f%#z", "%Y-%m-%d %H:%M:%S%.f%#z",
 )  # fmt: skip
 _DECIMAL_COMMA = re.compile(r"[+-]?\d{1,3}(\.\d{3})*,\d+|[+-]?\d+(,\d+)?")
+_SHORT_YEAR = re.compile(r"\d{1,2}([./-])\d{1,2}\1\d{2}( .*)?")
+_LEAST_YEAR = 1000  # %Y takes 26 for a year of the first century; years here have four digits
 _NEARLY = 0.5
 _TRUE, _FALSE = ("true", "True", "TRUE"), ("false", "False", "FALSE")
 
@@ -76,11 +79,13 @@ class Plan:
                 is_true = text.is_in(_TRUE)
                 return pl.when(is_true | text.is_in(_FALSE)).then(is_true)
             case "date":
-                return text.str.to_date(self.format, strict=False, cache=self._is_slow)
+                return self._whole_years(text.str.to_date(self.format, strict=False, cache=self._is_slow))
             case "datetime":
                 zone = "UTC" if self.has_zone else None
-                return text.str.to_datetime(
-                    self.format, strict=False, time_zone=zone, time_unit="us", cache=self._is_slow
+                return self._whole_years(
+                    text.str.to_datetime(
+                        self.format, strict=False, time_zone=zone, time_unit="us", cache=self._is_slow
+                    )
                 )
             case "integer" | "number":
                 return self._number(text)
@@ -109,11 +114,24 @@ class Plan:
             return text
         return pl.when(~text.is_in(list(nulls))).then(text)
 
+    def _whole_years(self, times: "pl.Expr") -> "pl.Expr":
+        """Return times with null for those whose year was written with two digits but read as a whole one."""
+        import polars as pl
+
+        if "%Y" not in self.format:
+            return times
+        if self.kind == "date":
+            return pl.when(times >= dt.date(_LEAST_YEAR, 1, 1)).then(times)
+        return pl.when(
+            times >= dt.datetime(_LEAST_YEAR, 1, 1, tzinfo=dt.UTC if self.has_zone else None)
+        ).then(times)
+
     def _number(self, text: "pl.Expr") -> "pl.Expr":
         import polars as pl
 
         plain = text
-        if self.decimal_comma:
+        if self.decimal_comma:  # 1.5 beside 1,5 is no 15
+            text = pl.when(text.str.contains(f"^(?:{_DECIMAL_COMMA.pattern})$")).then(text)
             plain = text.str.replace_all(".", "", literal=True).str.replace(",", ".", literal=True)
         if self.kind == "integer":
             values = plain.cast(pl.Int64, strict=False)
@@ -165,6 +183,10 @@ def guess_plan(sample: Sequence[str], *, nulls: Sequence[str], comma: bool) -> P
     if len([plan for plan in fitting if plan.kind == "date"]) > 1:
         why = "its dates can be read as day/month and as month/day; declare one, such as '%d/%m/%Y'"
         return Plan("text", padded=padded, why=why)
+    if not nearly and all(_SHORT_YEAR.fullmatch(value) for value in values):
+        return Plan(
+            "text", padded=padded, why="its years have two digits; declare a format, such as '%d.%m.%y'"
+        )
     # What nearly fits is tried, so that a person hears which values did not.
     return replace((fitting or nearly or [Plan("text")])[0], padded=padded, spelt_nulls=spelt_nulls)
 

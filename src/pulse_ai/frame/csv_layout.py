@@ -11,13 +11,20 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from pulse_ai.frame.errors import ReadFailed
+from pulse_ai.frame.errors import Option, ReadFailed
 
 _HEAD_BYTES = 64 * 1024
 _MOST_HEAD_BYTES = 16 * 1024 * 1024  # a line of names longer than this is none
 _SEPARATORS = (",", ";", "\t", "|")
+_NO_SEPARATORS = '"\r\n\0'
 _SAMPLE_RECORDS = 50
-_WIDE_MARKS = {codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
+_WIDE_MARKS = {  # the longer ones first: that of UTF-32 begins as that of UTF-16
+    codecs.BOM_UTF32_LE: "utf-32",
+    codecs.BOM_UTF32_BE: "utf-32",
+    codecs.BOM_UTF16_LE: "utf-16",
+    codecs.BOM_UTF16_BE: "utf-16",
+}
+_WIDE = ("utf-16", "utf-32")  # their ASCII has zero bytes
 _OTHER_FILES = {
     b"PAR1": "a Parquet file; use read_parquet",
     b"ARROW1": "an Arrow IPC file; use read_ipc",
@@ -50,22 +57,28 @@ def sniff_layout(path: Path, *, separator: str | None, encoding: str) -> Layout:
     """Look at a file's beginning.
 
     Raises:
-        ReadFailed: It cannot be opened, is empty, or is no text.
+        ReadFailed: It cannot be opened, is empty, or is no text; or the separator or the encoding cannot be one.
     """
+    if separator is not None and (
+        len(separator) != 1 or not separator.isascii() or separator in _NO_SEPARATORS
+    ):
+        raise ReadFailed(
+            f"the separator is one ASCII character, no quote and no end of a line; got {separator!r}",
+            file=str(path),
+        )
     try:
         head, whole = _head_of(path)
     except OSError as error:
         raise ReadFailed(f"it cannot be read: {error.strerror}", file=str(path)) from error
-    _check_is_text(head, path)
     encoding = next((name for mark, name in _WIDE_MARKS.items() if head.startswith(mark)), encoding)
-    if encoding in ("utf-8", "utf8"):
-        encoding = "utf-8"
+    encoding = _plain_name(encoding, path)
+    _check_is_text(head, path, encoding)
     text = _head_text(head, encoding, path)
     if not text.strip():
         raise ReadFailed("it is empty; the first line must name the columns", file=str(path))
     oddities = [f"decoded from {encoding}"] if encoding != "utf-8" else []
     line_end = "\n" if "\n" in text or "\r" not in text else "\r"
-    found = separator or _separator_of(text, whole=whole)
+    found = _separator_of(text, whole=whole) if separator is None else separator
     if separator is None and found != ",":
         oddities.append(f"the separator is {found!r}")
     reader = csv.reader(io.StringIO(text, newline=line_end), delimiter=found)
@@ -91,20 +104,26 @@ def _head_of(path: Path) -> tuple[bytes, bool]:
         return head, not opened.read(1)
 
 
-def _check_is_text(head: bytes, path: Path) -> None:
+def _plain_name(encoding: str, path: Path) -> str:
+    """Return ``utf-8`` for all the names that it has, with a mark or without; others as they are."""
+    try:
+        known = codecs.lookup(encoding).name
+    except LookupError as error:
+        raise ReadFailed(f"there is no encoding {encoding!r}", file=str(path)) from error
+    return "utf-8" if known in ("utf-8", "utf-8-sig") else encoding
+
+
+def _check_is_text(head: bytes, path: Path, encoding: str) -> None:
     for mark, what in _OTHER_FILES.items():
         if head.startswith(mark):
             raise ReadFailed(f"it is {what}", file=str(path))
-    if b"\0" in head and not head.startswith(tuple(_WIDE_MARKS)):
+    if b"\0" in head and not codecs.lookup(encoding).name.startswith(_WIDE):
         line = head[: head.index(b"\0")].count(b"\n") + 1
         raise ReadFailed("it has a zero byte, so it is no text", file=str(path), line=line)
 
 
 def _head_text(head: bytes, encoding: str, path: Path) -> str:
-    try:
-        decoder = codecs.getincrementaldecoder("utf-8-sig" if encoding == "utf-8" else encoding)
-    except LookupError as error:
-        raise ReadFailed(f"there is no encoding {encoding!r}", file=str(path)) from error
+    decoder = codecs.getincrementaldecoder("utf-8-sig" if encoding == "utf-8" else encoding)
     try:
         return decoder().decode(head)
     except UnicodeDecodeError as error:
@@ -114,8 +133,10 @@ def _head_text(head: bytes, encoding: str, path: Path) -> str:
 def bad_text(path: Path, content: bytes, place: int, encoding: str) -> ReadFailed:
     """Return the error for a byte that the encoding does not have."""
     line = content[:place].count(b"\n") + 1
-    advice = "say encoding='latin-1', or what it is" if encoding == "utf-8" else "it is in another encoding"
-    return ReadFailed(f"byte {content[place]:#04x} is not {encoding}; {advice}", file=str(path), line=line)
+    option = Option("encoding", "latin-1")
+    advice = f"say {option}, or what it is" if encoding == "utf-8" else "it is in another encoding"
+    what = f"byte {content[place]:#04x} is not {encoding}; {advice}"
+    return ReadFailed(what, file=str(path), line=line, option=option if encoding == "utf-8" else None)
 
 
 def decoded(path: Path, encoding: str) -> bytes:

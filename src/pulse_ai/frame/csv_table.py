@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from pulse_ai.frame.csv_faults import explain, line_of_row, short_lines
 from pulse_ai.frame.csv_kinds import Plan, declared_plan, guess_plan
 from pulse_ai.frame.csv_layout import Layout, decoded, sniff_layout
-from pulse_ai.frame.errors import ReadFailed, RecipeError
+from pulse_ai.frame.errors import Option, ReadFailed, RecipeError
 
 if TYPE_CHECKING:
     import polars as pl
@@ -20,6 +20,14 @@ _SAMPLE_ROWS = 500
 _CHECKED_ROWS = 50_000
 _MOST_SHOWN = 40
 _IS_THERE = "\0"  # no name of a column: a file with zero bytes is turned down
+
+
+@dataclass(slots=True)
+class _Seen:
+    """Values of a column that have been looked at, and plans that did not fit the others."""
+
+    values: list[str]
+    tried: list[Plan] = field(default_factory=list[Plan])
 
 
 @dataclass(slots=True)
@@ -125,20 +133,23 @@ class CsvTable:
         except (pl.exceptions.PolarsError, OSError) as error:
             raise explain(self.path, self.layout, error) from error
 
-    def _plans(self, head: "pl.DataFrame", types: Mapping[str, str]) -> dict[str, Plan | None]:
-        unknown = [name for name in types if name not in head.columns]
+    def _plans(self, seen: Mapping[str, Sequence[str]], types: Mapping[str, str]) -> dict[str, Plan]:
+        """Return a plan for each column by its first values."""
+        unknown = [name for name in types if name not in seen]
         if unknown:
-            there = ", ".join(map(repr, head.columns[:20]))
+            there = ", ".join(map(repr, list(seen)[:20]))
             raise ReadFailed(f"types names the column {unknown[0]!r}; there are {there}", file=str(self.path))
-        comma = self.layout.separator != ","
-        plans: dict[str, Plan | None] = {}
-        for name in head.columns:
-            guess = guess_plan(head[name].drop_nulls().to_list(), nulls=self.nulls, comma=comma)
+        plans: dict[str, Plan] = {}
+        for name, values in seen.items():
+            guess = self._guess(values)
             try:
-                plans[name] = declared_plan(types[name], guess) if name in types else guess
+                plans[name] = declared_plan(types[name], guess) if name in types else guess or Plan("integer")
             except RecipeError as error:
                 raise ReadFailed(str(error), file=str(self.path), column=name) from error
         return plans
+
+    def _guess(self, values: Sequence[str]) -> Plan | None:
+        return guess_plan(values, nulls=self.nulls, comma=self.layout.separator != ",")
 
     def _settle(
         self,
@@ -153,15 +164,17 @@ class CsvTable:
             types: What was declared.
             nulls_made: Takes plans, and says of those that are not text how many nulls more they give.
         """
-        guesses = self._plans(self._collect(records.head(_SAMPLE_ROWS)), types)
+        head = self._collect(records.head(_SAMPLE_ROWS))
+        columns = {column.name: _Seen(column.drop_nulls().to_list()) for column in head}
+        guesses = self._plans({name: seen.values for name, seen in columns.items()}, types)
         text = _without_empty_lines(records)
         settled: dict[str, Plan] = {}
-        waiting = {name: plan or Plan("integer") for name, plan in guesses.items()}
+        waiting = dict(guesses)
         while waiting:
             misfits = self._misfits(text, waiting, nulls_made(waiting))
             settled |= {name: plan for name, plan in waiting.items() if not misfits[name]}
             waiting = {
-                name: self._widened(text, name, plan, misfits[name])
+                name: self._next_plan(text, name, plan, misfits[name], columns[name])
                 for name, plan in waiting.items()
                 if misfits[name]
             }
@@ -185,9 +198,21 @@ class CsvTable:
         counts = [plans[name].misses(pl.col(name), self.nulls).sum().alias(name) for name in doubtful]
         return dict.fromkeys(plans, 0) | self._collect(text.select(counts)).row(0, named=True)
 
-    def _widened(self, text: "pl.LazyFrame", name: str, plan: Plan, misfits: int) -> Plan:
+    def _next_plan(self, text: "pl.LazyFrame", name: str, plan: Plan, misfits: int, seen: "_Seen") -> Plan:
+        """Return what to try where a plan does not fit: what fits the values seen so far and the misfits too.
+
+        Where that has been tried, a wider one.
+        """
+        import polars as pl
+
         if plan.declared:
             raise self._misfit_error(text, name, plan, misfits)
+        seen.tried.append(plan)
+        misfits_of = text.select(name).filter(plan.misses(pl.col(name), self.nulls))
+        seen.values += self._collect(misfits_of.head(_SAMPLE_ROWS)).to_series().to_list()
+        guess = self._guess(seen.values)
+        if guess is not None and guess.kind != "text" and guess not in seen.tried:
+            return guess
         wider = plan.wider
         if wider.kind == "text":
             first, line = self._first_misfit(text, name, plan)
@@ -206,6 +231,7 @@ class CsvTable:
             file=str(self.path),
             line=line,
             column=name,
+            option=Option("nulls"),
         )
 
     def _first_misfit(self, text: "pl.LazyFrame", name: str, plan: Plan) -> tuple[str, int]:

@@ -211,9 +211,10 @@ def _one_hot(step: OneHot, table: Table, names: tuple[str, ...], learned: Learne
 
 def _ordinal(step: Ordinal, table: Table, names: tuple[str, ...], learned: Learned) -> FittedOrdinal:
     if step.order:
-        if len(set(step.order)) < len(step.order):
+        ordered = {name: tuple(_said(table, name, word) for word in step.order) for name in names}
+        if any(len(set(values)) < len(values) for values in ordered.values()):
             raise RecipeError("Ordinal: a category stands twice in order")
-        return FittedOrdinal(dict.fromkeys(names, step.order))
+        return FittedOrdinal(ordered)
     return FittedOrdinal(
         {
             name: tuple(_category(table, name, value) for value in sorted(learned.counts(name).by_value))
@@ -228,6 +229,22 @@ def _category(table: Table, name: str, value: str | float) -> Category:
     if isinstance(value, str) or role == "boolean":
         return value if isinstance(value, str) else bool(value)
     return int(value) if float(value).is_integer() and abs(value) < 2**53 else value
+
+
+def _said(table: Table, name: str, word: str) -> Category:
+    """Return a category that a person wrote as it stands in the column."""
+    role = table.entries[name].role
+    if role == "text":
+        return word
+    try:
+        return (
+            {"true": True, "false": False}[word] if role == "boolean" else _category(table, name, float(word))
+        )
+    except (KeyError, ValueError) as error:
+        wanted = "true or false" if role == "boolean" else "a number"
+        raise RecipeError(
+            f"Ordinal: the categories of {name!r} are {role}s; {word!r} is not {wanted}"
+        ) from error
 
 
 def _bins(step: Bins, _table: Table, names: tuple[str, ...], learned: Learned) -> FittedBins:

@@ -13,7 +13,7 @@ import msgspec
 
 from pulse_ai.frame.columns import kind_of
 from pulse_ai.frame.csv_table import CsvTable
-from pulse_ai.frame.errors import FrameError, ReadFailed
+from pulse_ai.frame.errors import FrameError, Option, ReadFailed
 
 if TYPE_CHECKING:
     import polars as pl
@@ -197,10 +197,11 @@ def read_file(path: str | Path, **options: Any) -> Read:
 
     Args:
         path: The file.
-        **options: Options of ``read_csv``, for CSV alone.
+        **options: Options of ``read_csv``.
 
     Raises:
-        ReadFailed: It cannot be read.
+        ReadFailed: It cannot be read, or an option is given and it is no CSV: other formats say themselves how
+            they are to be read.
     """
     readers: dict[str, Callable[[str | Path], Read]] = {
         ".parquet": read_parquet,
@@ -210,8 +211,15 @@ def read_file(path: str | Path, **options: Any) -> Read:
         ".feather": read_ipc,
         ".ipc": read_ipc,
     }
-    reader = readers.get(Path(path).suffix.lower())
-    return read_csv(path, **options) if reader is None else reader(path)
+    suffix = Path(path).suffix.lower()
+    if suffix not in readers:
+        return read_csv(path, **options)
+    if options:
+        option = Option(next(iter(options)))
+        raise ReadFailed(
+            f"a {suffix} file is read as it says; leave out {option}", file=str(path), option=option
+        )
+    return readers[suffix](path)
 
 
 def _read(source: str | Path, read: Callable[[], "pl.DataFrame"]) -> Read:

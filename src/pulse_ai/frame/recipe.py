@@ -273,10 +273,20 @@ class FittedRecipe:
                     f"column {column.name!r} is {kind or dtype} here, but was {column.kind} in training; "
                     "declare its type where the file is read"
                 )
+            _check_zone(column, dtype)
 
     def _not_finite(self, features: NDArray[np.float32], first: int) -> RecipeError:
         row, place = np.argwhere(~np.isfinite(features))[0]
         what = "is null" if np.isnan(features[row, place]) else "is too large for a 32-bit number"
         return RecipeError(
             f"row {first + row}: feature {self.names[place]!r} {what}; impute the column, or leave the row out"
+        )
+
+
+def _check_zone(column: Column, dtype: Any) -> None:
+    zone = getattr(dtype, "time_zone", None)
+    if zone is not None and not column.has_zone:
+        raise RecipeError(
+            f"column {column.name!r} has the time zone {zone} here, but had none in training, and nobody can say "
+            "which one that was; take it off with dt.replace_time_zone(None)"
         )

@@ -33,35 +33,27 @@ def reader_of(column: Column) -> Callable[[Any], Any]:
         Traceback (most recent call last):
         pulse_ai.core.errors.InvalidInput: column 'age' must be a number, got the text 'old'
     """
-    read = _READERS[column.kind]
 
     def value_of(value: Any) -> Any:
-        if value is None or value != value:  # noqa: PLR0124 - NaN is null, here as in a frame
-            if column.nullable:
-                return None
-            raise InvalidInput(
-                f"column {column.name!r} is missing or null; training had no row without it, so give a value"
-            )
         try:
-            return read(value)
-        except (TypeError, ValueError, OverflowError) as error:
+            if value is not None and value == value:  # noqa: PLR0124 - NaN is null, here as in a frame
+                return read(value)
+        except (TypeError, ValueError, ArithmeticError) as error:  # an array is not simply equal to itself
             raise InvalidInput(_complaint(column, value)) from error
+        if column.nullable:
+            return None
+        raise InvalidInput(
+            f"column {column.name!r} is missing or null; training had no row without it, so give a value"
+        )
 
-    if column.kind != "datetime":
-        return value_of
-    return _zoned(value_of) if column.has_zone else _unzoned(value_of, column.name)
+    read = _in_utc if column.has_zone else _READERS[column.kind]
+    return _unzoned(value_of, column.name) if column.kind == "datetime" and not column.has_zone else value_of
 
 
-def _zoned(value_of: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    """Read instants into UTC; one without a zone is taken to be in UTC."""
-
-    def read(value: Any) -> Any:
-        instant = value_of(value)
-        if instant is None or instant.tzinfo is None:
-            return instant
-        return instant.astimezone(dt.UTC).replace(tzinfo=None)
-
-    return read
+def _in_utc(value: Any) -> dt.datetime:
+    """Read an instant into UTC; one without a zone is taken to be in UTC."""
+    instant = _datetime(value)
+    return instant if instant.tzinfo is None else instant.astimezone(dt.UTC).replace(tzinfo=None)
 
 
 def _unzoned(value_of: Callable[[Any], Any], name: str) -> Callable[[Any], Any]:

@@ -159,15 +159,20 @@ def _assign_stratified(codes: Parts, shares: NDArray[np.float64], random: np.ran
 
 
 def _assign_groups(codes: Parts, shares: NDArray[np.float64], random: np.random.Generator) -> Parts:
-    """Give whole groups, the largest first, to the part that is furthest from its share."""
+    """Give whole groups, the largest first, to the part that is furthest from its share.
+
+    The last ones go to the parts that have none yet.
+    """
     groups, sizes = np.unique(codes, return_counts=True)
     shuffled = random.permutation(len(groups))
     part_of = np.empty(len(groups), np.int64)
-    missing = shares * len(codes)
-    for place in shuffled[np.argsort(-sizes[shuffled], kind="stable")]:
-        part = int(np.argmax(missing))
+    missing, empty = shares * len(codes), np.ones(len(shares), bool)
+    for placed, place in enumerate(shuffled[np.argsort(-sizes[shuffled], kind="stable")]):
+        free = empty if len(groups) - placed <= empty.sum() else np.ones_like(empty)
+        part = int(np.argmax(np.where(free, missing, -np.inf)))
         part_of[place] = part
         missing[part] -= sizes[place]
+        empty[part] = False
     return part_of[np.searchsorted(groups, codes)]
 
 

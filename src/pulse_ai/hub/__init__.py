@@ -27,6 +27,7 @@ from pulse_ai.hub.tabular import ClassScores as ClassScores
 from pulse_ai.hub.tabular import TabularClassifier as TabularClassifier
 from pulse_ai.hub.tabular import TabularRegressor as TabularRegressor
 from pulse_ai.hub.tabular import Value as Value
+from pulse_ai.hub.tabular_folder import STAGING as STAGING
 from pulse_ai.hub.tabular_folder import ModelFacts as ModelFacts
 from pulse_ai.hub.tabular_folder import ModelFolder as ModelFolder
 from pulse_ai.hub.tabular_folder import TabularKind as TabularKind

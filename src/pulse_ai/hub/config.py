@@ -57,6 +57,8 @@ def read_config(folder: Path) -> ModelConfig:
             f"no config.json in {folder}; a checkpoint is a folder with config.json, a tokenizer and weights"
         )
     raw = read_json(folder / "config.json")
+    if not isinstance(raw.get("model_type", ""), str):
+        raise LoadFailed(f"model_type in {folder / 'config.json'} is no name: {raw['model_type']!r}")
     tokenizer = read_json(folder / "tokenizer_config.json")
     labels = _labels(raw, folder)
     return ModelConfig(

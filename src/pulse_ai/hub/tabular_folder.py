@@ -5,9 +5,14 @@ the numbers (with the recipe's numeric part in it). These three serve. ``weights
 arrays for whoever trains on, ``metrics.json`` how good it is. Nothing in it is code.
 """
 
-__all__ = ("FORMAT", "ModelFacts", "ModelFolder", "TabularKind", "read_model_folder", "write_model_folder")
+__all__ = (
+    "FORMAT", "STAGING", "ModelFacts", "ModelFolder", "TabularKind", "read_model_folder", "write_model_folder",
+)  # fmt: skip
 
 import hashlib
+import os
+import shutil
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
@@ -23,6 +28,9 @@ if TYPE_CHECKING:
 
 FORMAT = "pulse-tabular"
 """What ``model.json`` begins with, so that a folder can be told from a checkpoint."""
+
+STAGING = ".writing-"
+"""How the name begins of a folder, in a model's, where files are written before they take their places."""
 
 TabularKind = Literal["binary", "multiclass", "regression"]
 
@@ -86,7 +94,10 @@ def write_model_folder(
     weights: bytes,
     metrics: Mapping[str, Any],
 ) -> ModelFacts:
-    """Write the files of a model; a reader never sees ``model.json`` before the files that it speaks of.
+    """Write the files of a model: all are on the disk before one of them takes the place of an older one.
+
+    So a disk that is full, or a process that ends, leaves the older model as it was. While the files take their
+    places there is no ``model.json``: a reader never sees it beside files that it does not speak of.
 
     Args:
         folder: Made where it is not there; files of these names are replaced.
@@ -103,6 +114,7 @@ def write_model_folder(
 
     Raises:
         TargetError: Recipe, network and facts do not fit together; nothing was written.
+        OSError: The folder cannot be written; a model that was there is as it was.
     """
     graph = join_graphs(recipe, network, classes=len(facts.labels), offset=facts.offset, scale=facts.scale)
     files = {
@@ -113,12 +125,24 @@ def write_model_folder(
     }
     digests = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
     whole = msgspec.structs.replace(facts, columns=recipe.columns, digests=facts.digests | digests)
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / _FACTS).unlink(missing_ok=True)
-    for name, content in files.items():
-        (folder / name).write_bytes(content)
-    (folder / _FACTS).write_bytes(msgspec.json.format(msgspec.json.encode(whole)))
+    _replace_files(folder, files | {_FACTS: msgspec.json.format(msgspec.json.encode(whole))})
     return whole
+
+
+def _replace_files(folder: Path, files: Mapping[str, bytes]) -> None:
+    """Put files in their places, ``model.json`` last, once all of them are on the disk."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for left_behind in folder.glob(f"{STAGING}*"):
+        shutil.rmtree(left_behind, ignore_errors=True)
+    with tempfile.TemporaryDirectory(prefix=STAGING, dir=folder) as staged:
+        for name, content in files.items():
+            with Path(staged, name).open("wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+        (folder / _FACTS).unlink(missing_ok=True)
+        for name in files:
+            Path(staged, name).replace(folder / name)
 
 
 class ModelFolder(NamedTuple):

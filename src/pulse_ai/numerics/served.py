@@ -90,15 +90,17 @@ class FunctionTask(Task):
         if not isinstance(item, Mapping) or set(item) != set(maker.names):  # pyright: ignore[reportUnknownArgumentType]
             return Failure(f"an item needs {', '.join(maker.names)}, one row each")
         try:
-            return [
+            row = [
                 self._array(item[name], leaf, name)
                 for name, leaf in zip(maker.names, maker.templates, strict=True)
             ]
+            self._sizes_of(row)
         except (ValueError, TypeError, OverflowError) as error:  # TemplateMismatch is a ValueError
             return Failure(str(error))
+        return row
 
     def _array(self, value: Any, leaf: Template, name: str) -> NumpyArray:
-        array = np.asarray(value, leaf.dtype)
+        array = _as_kind(value, leaf.dtype, name)
         wanted = leaf.shape[1:]
         if len(array.shape) != len(wanted):
             raise ValueError(f"{name} has shape {array.shape}, not {wanted}")
@@ -108,6 +110,23 @@ class FunctionTask(Task):
             elif size != given:
                 raise ValueError(f"{name} has shape {array.shape}, not {wanted}")
         return array
+
+    def _sizes_of(self, row: list[NumpyArray]) -> dict[str, int]:
+        """Return the size of each named axis of an item.
+
+        Raises:
+            ValueError: Two arguments differ in it. Padded beside larger items they would seem to agree, or would
+                seem to be wrong for the whole batch.
+        """
+        sizes: dict[str, int] = {}
+        maker = self._compiled.maker
+        for argument, leaf, array in zip(maker.names, maker.templates, row, strict=True):
+            for axis, size in zip(leaf.shape[1:], array.shape, strict=True):
+                if isinstance(axis, str) and sizes.setdefault(axis, size) != size:
+                    raise ValueError(
+                        f"{argument} has size {size} along {axis!r}, where another argument has {sizes[axis]}"
+                    )
+        return sizes
 
     def _batch(self, rows: list[list[NumpyArray]]) -> list[Any]:
         """Run one batch, and cut each answer to the sizes of its own item."""
@@ -120,13 +139,7 @@ class FunctionTask(Task):
         return [self._answer(answer, number, row) for number, row in enumerate(rows)]
 
     def _answer(self, answer: Any, number: int, row: list[NumpyArray]) -> Any:
-        sizes: dict[str, int] = {}
-        for leaf, array in zip(self._compiled.maker.templates, row, strict=True):
-            sizes |= {
-                name: size
-                for name, size in zip(leaf.shape[1:], array.shape, strict=True)
-                if isinstance(name, str)
-            }
+        sizes = self._sizes_of(row)
         cuts = iter(self._compiled.cuts())
         return map_leaves(lambda leaf: _cut(leaf, number, next(cuts), sizes).tolist(), answer)
 
@@ -144,6 +157,25 @@ def _find(target: str) -> Bucketed:
     if not all(names.get(0) == _BATCH for names in found.cuts()):
         raise BadArgument(f"each part of the answer of {target!r} must have {_BATCH!r} as its first axis")
     return found
+
+
+def _as_kind(value: Any, dtype: Any, name: str) -> NumpyArray:
+    """Return nested lists of numbers as an array; null is NaN.
+
+    Raises:
+        ValueError: Something in them is no number, or one that the dtype does not have: 1.5 is no integer.
+    """
+    given = np.asarray(value)
+    if given.dtype.kind == "O" and all(one is None or isinstance(one, int | float) for one in given.flat):
+        given = np.asarray(value, np.float64)
+    if given.dtype.kind not in "biuf":
+        raise ValueError(f"{name} takes numbers in nested lists, all of one length")
+    with np.errstate(all="ignore"):
+        array = given.astype(dtype)
+        kept = array == given if array.dtype.kind in "biu" else np.isfinite(array) | ~np.isfinite(given)
+    if not np.all(kept):
+        raise ValueError(f"{name} takes {array.dtype}, and {given[~kept][0]} is none")
+    return array
 
 
 def _stacked(rows: list[NumpyArray]) -> NumpyArray:

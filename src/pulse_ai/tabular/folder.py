@@ -13,12 +13,12 @@ from typing import Any
 import msgspec
 
 from pulse_ai.bench import standalone
-from pulse_ai.hub import ModelFacts, write_model_folder
+from pulse_ai.hub import STAGING, ModelFacts, write_model_folder
 from pulse_ai.tabular.card import model_card
 from pulse_ai.tabular.errors import TableError
 from pulse_ai.tabular.plots import plots_of
 from pulse_ai.tabular.training import TrainedTable
-from pulse_ai.train import network_to_onnx, weights_content
+from pulse_ai.train import network_to_onnx, weights_content, write_atomically
 
 TUNING_LOG = "tuning.json"
 """The file of a search, in the folder that its result goes to."""
@@ -42,7 +42,7 @@ def write_table_folder(
         source: The file that it was trained on, for its name and SHA-256.
 
     Raises:
-        TableError: The folder holds other things, or cannot be written.
+        TableError: The folder holds other things, or cannot be written; what model is there is whole.
     """
     name = name or re.sub(r"[^A-Za-z0-9._-]+", "-", folder.resolve().name).strip("-._") or "model"
     prepared = trained.prepared
@@ -59,7 +59,7 @@ def write_table_folder(
         offset=prepared.offset,
         scale=prepared.scale,
     )
-    plots = {f"{stem}.svg": standalone(svg) for stem, svg in plots_of(trained).items()}
+    plots = {f"{stem}.svg": standalone(svg).encode() for stem, svg in plots_of(trained).items()}
     card = model_card(trained, name=name, data=data, versions=versions, plots=list(plots))
     require_free(folder)
     try:
@@ -71,11 +71,10 @@ def write_table_folder(
             weights=weights_content(trained.trained.network, trained.trained.variables),
             metrics=_metrics(trained),
         )
-        for file in _PICTURES:
+        for file in set(_PICTURES) - set(plots):
             (folder / file).unlink(missing_ok=True)
-        for file, svg in plots.items():
-            (folder / file).write_text(svg, "utf-8")
-        (folder / _CARD).write_text(card, "utf-8")
+        for file, content in {**plots, _CARD: card.encode()}.items():
+            write_atomically(folder / file, content)
     except OSError as error:
         raise TableError(f"{folder} cannot be written: {error.strerror or error}") from error
 
@@ -94,6 +93,7 @@ def require_free(folder: Path) -> None:
         with tempfile.TemporaryFile(dir=there):  # the permissions alone do not say it: /proc has all of them
             pass
         names = {file.name for file in folder.iterdir()} if folder.is_dir() else set[str]()
+        names = {name for name in names if not name.startswith(STAGING)}
     except OSError as error:
         raise TableError(f"{there} cannot be written: {error.strerror}; choose another --out") from error
     others = {name for name in names if name != TUNING_LOG and not name.startswith(f".{TUNING_LOG}.")}

@@ -147,6 +147,7 @@ class _Search:
         self._study.sampler = self._sampler(self._generation)
         self._generation += 1
         trials = [self._study.ask() for _ in range(size)]
+        before = self.best
         genes = [_drawn(trial) for trial in trials]
         for group in _groups(one for one in dict.fromkeys(genes) if one not in self._known):
             found = _evaluate(self._prepared, self._settings, group)
@@ -156,7 +157,8 @@ class _Search:
         self.newest = [self._known[one] for one in genes]
         for trial, one in zip(trials, self.newest, strict=True):
             self._study.tell(trial, (one.figure, one.work))
-        self.best = max((self.best, *self.newest), key=_order)
+        # Of equal ones the first that was drawn: which were found out in this call must not matter.
+        self.best = max((before, *self.newest), key=_order)
         yield size
 
     def _sampler(self, generation: int) -> Any:

@@ -8,6 +8,8 @@ not at all, and hold no code.
 
 __all__ = ("Checkpoints", "load_checkpoint", "save_checkpoint")
 
+import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -88,7 +90,7 @@ def save_checkpoint(path: str | Path, plan: Plan, place: Resume) -> None:
     metadata = {
         "format": _FORMAT,
         "plan": _words_of(plan),
-        "history": msgspec.json.encode([dict(row) for row in place.history.rows]).decode(),
+        "history": json.dumps([dict(row) for row in place.history.rows]),
     }
     tree = {"state": place.state, "memories": place.memories}
     write_atomically(Path(path), save(flattened(jax.device_get(tree)), metadata))
@@ -109,15 +111,21 @@ def load_checkpoint(path: str | Path, loop: Loop) -> Resume:
         raise CheckpointError(
             f"{path} is no checkpoint: it says {metadata.get('format')!r}, wanted {_FORMAT!r}"
         )
-
-    if metadata["plan"] != _words_of(loop.plan):
-        raise CheckpointError(
-            f"{path} is of another plan: {metadata['plan']}; this one is {_words_of(loop.plan)}"
-        )
+    plan = metadata.get("plan")
+    if plan != _words_of(loop.plan):
+        raise CheckpointError(f"{path} is of another plan: {plan}; this one is {_words_of(loop.plan)}")
     start = loop.beginning()
     tree = unflattened({"state": start.state, "memories": start.memories}, arrays, path)
-    rows = msgspec.json.decode(metadata["history"], type=list[dict[str, float]])
-    return Resume(tree["state"], tree["memories"], History(tuple(rows)))
+    return Resume(tree["state"], tree["memories"], _history_of(metadata, path))
+
+
+def _history_of(metadata: Mapping[str, str], path: str | Path) -> History:
+    """Return the history; its figures may be infinite or NaN, which Python's own JSON can say."""
+    try:
+        rows = msgspec.convert(json.loads(metadata["history"]), list[dict[str, float]])
+    except (KeyError, ValueError, RecursionError) as error:
+        raise CheckpointError(f"{path} is damaged: it has no history ({error})") from error
+    return History(tuple(rows))
 
 
 def _words_of(plan: Plan) -> str:

@@ -62,7 +62,8 @@ class StreamRun(Run):
         if at == 0:
             self.tell(Event.EPOCH_STARTED, epoch + 1)
         self._is_halted = False
-        with read_ahead(self.stream.blocks(epoch, at // self.block_steps)) as blocks:
+        done = -(-at // self.block_steps)  # blocks; the last one of an epoch may have fewer steps
+        with read_ahead(self.stream.blocks(epoch, done)) as blocks:
             for block, is_last in blocks:
                 if self.stopped or self._is_halted:
                     break

@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from pulse_ai.train.errors import CheckpointError
+from pulse_ai.train.errors import BadNetwork, CheckpointError
 from pulse_ai.train.network import Network, Variables, variable_shapes
 from pulse_ai.train.xla import jax
 
@@ -64,7 +64,10 @@ def load_weights(path: str | Path, network: Network | None = None) -> tuple[Netw
         raise CheckpointError(
             f"{path} holds no weights of a network: its format is {metadata.get('format')!r}"
         )
-    found = Network.from_json(metadata["network"])
+    try:
+        found = Network.from_json(metadata.get("network", ""))
+    except BadNetwork as error:
+        raise CheckpointError(f"{path} is damaged: {error}") from error
     if network is not None and found != network:
         raise CheckpointError(
             f"{path} is for another network: it has {found.layers}, wanted {network.layers}"
@@ -126,7 +129,11 @@ def read_tree(path: Path) -> tuple[dict[str, Array], dict[str, str]]:
             return arrays, dict(file.metadata() or {})
     except FileNotFoundError as error:
         raise CheckpointError(f"there is no file {path}") from error
-    except (SafetensorError, OSError) as error:
+    except (
+        SafetensorError,
+        OSError,
+        AttributeError,
+    ) as error:  # the last: numbers of a kind that NumPy lacks
         raise CheckpointError(f"{path} cannot be read: {error}") from error
 
 

@@ -150,8 +150,10 @@ def shape_of(config: Mapping[str, Any]) -> Shape:
         layers=layers,
         heads=heads,
         activation=str(config.get(keys.get("hidden_act", "hidden_act"), "gelu")),
-        epsilon=float(config.get("layer_norm_eps", 1e-12)),
-        padding_id=int(config.get("pad_token_id", 1) or 0),
+        epsilon=_number(config, "layer_norm_eps", 1e-12),
+        padding_id=int(_number(config, "pad_token_id", 1))
+        if config.get("pad_token_id", 1) is not None
+        else 0,
     )
 
 
@@ -159,4 +161,11 @@ def _size(config: Mapping[str, Any], key: str) -> int:
     value = config.get(key)
     if not isinstance(value, int) or value < 1:
         raise LoadFailed(f"config.json: {key} must be a whole number of at least 1, got {value!r}")
+    return value
+
+
+def _number(config: Mapping[str, Any], key: str, default: float) -> float:
+    value = config.get(key, default)
+    if not isinstance(value, int | float) or not abs(value) < 2**31:
+        raise LoadFailed(f"config.json: {key} must be a number below 2**31, got {value!r}")
     return value

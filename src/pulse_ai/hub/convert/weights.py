@@ -77,7 +77,11 @@ def _files(folder: Path) -> list[Path]:
         names = sorted(set(json.loads(index.read_bytes())["weight_map"].values()))
     except (ValueError, KeyError, AttributeError, TypeError) as error:
         raise LoadFailed(f"{index} has no weight_map of file names: {error!r}") from error
-    outside = [name for name in names if Path(name).name != name or not name.endswith(".safetensors")]
+    outside = [
+        name
+        for name in names
+        if not isinstance(name, str) or Path(name).name != name or not name.endswith(".safetensors")
+    ]
     if outside:
         raise LoadFailed(f"{index} names {outside[0]!r}, which is no safetensors file in its folder")
     return [folder / name for name in names]
