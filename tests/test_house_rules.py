@@ -28,12 +28,6 @@ NO_ALL = {"__init__.py", "__main__.py", "conftest.py"}
 # Modules whose names are the options of a command line: each is public, and none is used by another room.
 OPTION_MODULES = {"src/pulse_ai/cli/serve_options.py", "src/pulse_ai/cli/train_options.py"}
 
-# Files that wait for time to pass, and why they cannot wait for an event instead. A single sleep may also say
-# so in a comment on its own line.
-SLEEPS_WITH_A_REASON: dict[str, str] = {
-    "tests/e2e/test_faults.py": "a named pipe tells nobody when its first reader has come",
-}
-
 # What a test may call instead of writing ``assert`` itself. ``until`` and ``timeout`` fail when their time
 # is over, and ``simplefilter`` turns a warning that must not come into an error. ``suppress`` lets one
 # kind of error pass and no other.
@@ -267,7 +261,7 @@ def test_no_test_sleeps_to_let_something_happen() -> None:
     broken: list[str] = []
     for file in _files("tests"):
         for call, name in _calls(_tree(file)):
-            if name not in {"time.sleep", "asyncio.sleep", "sleep"} or _name(file) in SLEEPS_WITH_A_REASON:
+            if name not in {"time.sleep", "asyncio.sleep", "sleep"}:
                 continue
             yields_only = (
                 name != "time.sleep" and bool(call.args) and ast.unparse(call.args[0]) in {"0", "0.0"}
@@ -312,10 +306,3 @@ def test_no_test_has_a_fixed_port() -> None:
 def _second_of(node: ast.AST) -> str:
     """Return the port of ``(host, port)``, where it is written so."""
     return ast.unparse(node.elts[1]) if isinstance(node, ast.Tuple) and len(node.elts) > 1 else ""
-
-
-def test_every_reason_to_sleep_is_still_needed() -> None:
-    for name, reason in SLEEPS_WITH_A_REASON.items():
-        assert len(reason) > 20, f"say why {name} sleeps"
-        assert "sleep(" in (ROOT / name).read_text("utf-8"), f"{name} sleeps no more; take it off the list"
-    assert all((ROOT / name).is_file() for name in SLEEPS_WITH_A_REASON)
