@@ -1,6 +1,7 @@
 """``pulse train`` on tables as people have them: a good result, or one line that says what is wrong."""
 
 import json
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from pulse_ai.cli.train_view import TrainView
 from pulse_ai.hub import TabularClassifier, TabularRegressor
 from pulse_ai.tabular import Evaluated, Genes, tuning
 
+DOCS = Path(__file__).parents[2] / "docs"
 QUICK = ("--epochs", "3", "--hidden", "0")
 pytestmark = pytest.mark.timeout(120)  # several compilations, on a machine that may be busy
 
@@ -81,6 +83,23 @@ def test_a_table_as_people_have_it_trains(text: str, train: Any) -> None:
     assert result["validation"]["rows"] == result["validation_rows"] == 8
     task = TabularClassifier("model")
     task.load()
+
+
+def test_the_docs_have_every_key_of_the_result_and_no_other(train: Any) -> None:
+    Path("t.csv").write_text(GOOD["plain"], "utf-8")
+    _, out, _ = train("t.csv", "--target", "y", "--out", "model", "--json", *QUICK)
+    _, _, section = (DOCS / "cli.md").read_text("utf-8").partition("## pulse train")
+    listed = re.findall(r"^\| `(\w+)` \|", section.partition("\n## ")[0], re.MULTILINE)
+    assert listed == list(json.loads(out))
+
+
+def test_a_class_of_which_no_row_is_held_out_is_said(train: Any) -> None:
+    Path("t.csv").write_text(table("n,y\n{n}.5,{c}") + "9.5,rare\n", "utf-8")
+    arguments = ("t.csv", "--target", "y", "--out", "model", *QUICK)
+    _, out, _ = train(*arguments, "--json")
+    assert json.loads(out)["unchecked_labels"] == ["rare"]
+    _, out, _ = train(*arguments)
+    assert "note rare: no row of it is held out" in out
 
 
 @pytest.mark.parametrize(("text", "says"), BAD.values(), ids=BAD.keys())

@@ -140,6 +140,9 @@ def test_fractions_of_a_second_may_come_late(write: Any) -> None:
             "column 'a' is text: its dates can be read as day/month and as month/day",
         ),
         ("a\n31.12.26\n30.12.26\n", "column 'a' is text: its years have two digits; declare a format"),
+        ('a\n"$1,000.50"\n$7\n', "column 'a' is text: its numbers have signs or commas for thousands"),
+        ("a\n50%\n7.5 %\n", "column 'a' is text: its numbers have signs"),
+        ('a\n"1,000"\n"23,456"\n', "column 'a' is text: its numbers have signs or commas for thousands"),
     ],
 )
 def test_what_is_odd_is_said(write: Any, content: str, oddity: str) -> None:

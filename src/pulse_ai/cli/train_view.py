@@ -131,6 +131,10 @@ class TrainView:
             f"{len(prepared.training)} rows to learn from, {len(prepared.validation)} held out, "
             f"{prepared.recipe.width} features"
         )
+        if prepared.unchecked:
+            classes = ", ".join(prepared.unchecked)
+            why = "no row of it is held out, so nothing is known of how well it is told"
+            self._console.print(f"  [yellow]note[/] {escape(classes)}: {why}", soft_wrap=True)
         self._bars.start()
 
     def epochs(self, name: str, moment: Moment) -> None:
@@ -194,6 +198,7 @@ def _plain(trained: TrainedTable, tuning: Tuning | None, out: Path, took_s: floa
         "labels": trained.prepared.problem.labels,
         "training_rows": len(trained.prepared.training),
         "validation_rows": len(trained.prepared.validation),
+        "unchecked_labels": trained.prepared.unchecked,
         "epochs": len(trained.trained.outcome.history),
         "best_epoch": trained.trained.outcome.best_epoch,
         "validation": trained.report,

@@ -25,6 +25,9 @@ _DATETIME_FORMATS = (
 )  # fmt: skip
 _DECIMAL_COMMA = re.compile(r"[+-]?\d{1,3}(\.\d{3})*,\d+|[+-]?\d+(,\d+)?")
 _SHORT_YEAR = re.compile(r"\d{1,2}([./-])\d{1,2}\1\d{2}( .*)?")
+_MARKED_NUMBER = re.compile(
+    r"[+-]?[$\u20ac\u00a3\u00a5]?(\d{1,3}(,\d{3})+|\d+)(\.\d+)? ?[%$\u20ac\u00a3\u00a5]?"
+)
 _LEAST_YEAR = 1000  # %Y takes 26 for a year of the first century; years here have four digits
 _NEARLY = 0.5
 _TRUE, _FALSE = ("true", "True", "TRUE"), ("false", "False", "FALSE")
@@ -183,12 +186,19 @@ def guess_plan(sample: Sequence[str], *, nulls: Sequence[str], comma: bool) -> P
     if len([plan for plan in fitting if plan.kind == "date"]) > 1:
         why = "its dates can be read as day/month and as month/day; declare one, such as '%d/%m/%Y'"
         return Plan("text", padded=padded, why=why)
-    if not nearly and all(_SHORT_YEAR.fullmatch(value) for value in values):
-        return Plan(
-            "text", padded=padded, why="its years have two digits; declare a format, such as '%d.%m.%y'"
-        )
+    if not nearly and (why := _why_text(values)):
+        return Plan("text", padded=padded, why=why)
     # What nearly fits is tried, so that a person hears which values did not.
     return replace((fitting or nearly or [Plan("text")])[0], padded=padded, spelt_nulls=spelt_nulls)
+
+
+def _why_text(values: Sequence[str]) -> str:
+    """Say what a person would take such values for, and how they can be that; empty where that is not known."""
+    if all(_SHORT_YEAR.fullmatch(value) for value in values):
+        return "its years have two digits; declare a format, such as '%d.%m.%y'"
+    if all(_MARKED_NUMBER.fullmatch(value) for value in values):
+        return "its numbers have signs or commas for thousands; write them plain to have numbers"
+    return ""
 
 
 def _numbers(*, decimal_comma: bool) -> list[Plan]:

@@ -57,6 +57,12 @@ class Prepared:
     offset: float = 0.0
     scale: float = 1.0
 
+    @property
+    def unchecked(self) -> tuple[str, ...]:
+        """Classes without a row among those held out: how well they are told is not known."""
+        found = set(self.validation.targets.tolist())
+        return tuple(label for number, label in enumerate(self.problem.labels) if number not in found)
+
     def rows(self, data: Data) -> Rows:
         """Return rows as the network takes them."""
         if self.problem.kind != "regression":
