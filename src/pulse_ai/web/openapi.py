@@ -9,6 +9,7 @@ import msgspec
 
 from pulse_ai.core import Manifest
 from pulse_ai.web.asgi import MAX_TIMEOUT_MS
+from pulse_ai.web.descriptions import describe_fields
 from pulse_ai.web.problems import PROBLEMS
 
 _PREDICT_CODES = (
@@ -89,9 +90,12 @@ def _lift(schema: Mapping[str, Any], name: str, side: str, schemas: dict[str, An
         _bound_integers(lifted)
     except (TypeError, ValueError, RecursionError):  # it has no JSON form, or no end
         return {}
+    describe_fields(lifted)
     definitions = lifted.pop("$defs", None)
     if isinstance(definitions, dict):
         for definition, body in cast("dict[str, Any]", definitions).items():
+            if isinstance(body, dict):
+                describe_fields(cast("dict[str, Any]", body))
             schemas[prefix + definition] = body
     return lifted
 
@@ -111,9 +115,10 @@ def _bound_integers(schema: Any) -> None:
 
 
 def _operation(name: str, manifest: Manifest, item: Any, answer: Any) -> dict[str, Any]:
+    version = "" if manifest.version == Manifest(name).version else f" (version {manifest.version})"
     return {
         "operationId": name,
-        "summary": f"Have {name} (version {manifest.version}) answer one item",
+        "summary": f"Have {name}{version} answer one item",
         "parameters": [_TIMEOUT, _PRIORITY, _KEY],
         "requestBody": {"required": True, "content": {"application/json": {"schema": item}}},
         "responses": {"200": _json("The answer", answer), **_problems()},
