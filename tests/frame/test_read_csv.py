@@ -318,3 +318,15 @@ def test_whatever_the_bytes_it_is_a_frame_or_our_error(write: Any, content: byte
     with contextlib.suppress(ReadFailed):
         frame, report = read_csv(path)
         assert report.rows == frame.height
+
+
+def test_spaces_round_a_text_go_wherever_they_first_stand(tmp_path: Path) -> None:
+    file = tmp_path / "late.csv"
+    file.write_text(
+        "n,town\n" + "".join(f"{row},Bern\n" for row in range(700)) + '700, Bern\n701,Thun \n701," "\n'
+    )
+    assert read_csv(file).frame["town"].value_counts(sort=True).rows() == [
+        ("Bern", 701),
+        ("Thun", 1),
+        (None, 1),
+    ]

@@ -107,12 +107,13 @@ class Plan:
     def _present(self, text: "pl.Expr", nulls: Sequence[str]) -> "pl.Expr":
         """Return the text with null for what means null, unless that would become null by itself.
 
+        Spaces round a text go wherever they stand. Of other kinds a value that does not fit shows that there are some.
         Looking each value up is dear: a column that is no text is spared it where no word for null could be one of
         its values.
         """
         import polars as pl
 
-        text = text.str.strip_chars() if self.padded else text
+        text = text.str.strip_chars() if self.padded or self.kind == "text" else text
         if self.kind != "text" and not any(map(_could_be_a_value, nulls)):
             return text
         return pl.when(~text.is_in(list(nulls))).then(text)
