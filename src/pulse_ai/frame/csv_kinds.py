@@ -107,7 +107,7 @@ class Plan:
     def _present(self, text: "pl.Expr", nulls: Sequence[str]) -> "pl.Expr":
         """Return the text with null for what means null, unless that would become null by itself.
 
-        Spaces round a text go wherever they stand. Of other kinds a value that does not fit shows that there are some.
+        Spaces round a text go wherever they stand; of other kinds, a value that does not fit shows them.
         Looking each value up is dear: a column that is no text is spared it where no word for null could be one of
         its values.
         """
