@@ -307,3 +307,14 @@ def test_the_log_says_where_an_item_failed_but_not_what_it_was(capsys: pytest.Ca
     assert "ValueError, with a text that may quote the input and so went to the caller alone" in logged
     assert "my secret" not in logged
     assert "_as_list" not in logged
+
+
+def test_the_log_has_the_text_where_that_is_wanted(capsys: pytest.CaptureFixture[str]) -> None:
+    def fail(items: list[Any]) -> list[Any]:
+        raise ValueError(f"bad: {items[0]}" + "x" * 10_000)
+
+    answerer = BatchAnswerer(Told(fail), log_errors=True)
+    answerer.answer([Item(1, msgspec.Raw(encode_value("secret")))], max_answer_bytes=1000)
+    logged = capsys.readouterr().err
+    assert "ValueError: bad: secretxxx" in logged
+    assert len(logged) < 5_000

@@ -250,3 +250,16 @@ async def test_a_caller_that_is_cancelled_while_the_workers_end_is_cancelled() -
     serving.cancel()
     with pytest.raises(asyncio.CancelledError):
         await serving
+
+
+@pytest.mark.process
+@pytest.mark.parametrize("log_errors", [False, True])
+async def test_a_worker_logs_the_text_of_an_error_where_that_is_wanted(
+    caplog: pytest.LogCaptureFixture, *, log_errors: bool
+) -> None:
+    caplog.set_level("INFO", "pulse_ai.worker")
+    async with Serving(spec("Grumbles"), log_errors=log_errors).open() as serving:
+        with pytest.raises(ModelError, match="no secret"):
+            await serving.infer("secret", timeout_s=20.0)
+    assert ("no secret" in caplog.text) is log_errors
+    assert "in predict" in caplog.text

@@ -72,6 +72,13 @@ class NeverLoads(Echo):
         threading.Event().wait()
 
 
+class Grumbles(Task):
+    """Fails with a text that quotes its input."""
+
+    def predict(self, items: list[str]) -> list[str]:
+        raise ValueError(f"no {items[0]}, please")
+
+
 class Doubler(Task):
     """Doubles arrays."""
 

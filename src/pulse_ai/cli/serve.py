@@ -60,6 +60,7 @@ def serve(  # noqa: PLR0913 - an option is an argument
     on_give_up: opt.OnGiveUp = _WORKER.on_give_up,
     worker_memory_bytes: opt.WorkerMemoryBytes = _WORKER.worker_memory_bytes,
     spin_us: opt.SpinUs = _SPIN_US,
+    log_errors: opt.LogErrors = _WORKER.log_errors,
     precision: opt.Precision = None,
     scores: opt.Scores = None,
     top_k: opt.TopK = None,
@@ -98,6 +99,7 @@ def serve(  # noqa: PLR0913 - an option is an argument
         "on_give_up": _choice(on_give_up, "--on-give-up", GiveUp),
         "worker_memory_bytes": worker_memory_bytes,
         "spin_s": spin_us / 1e6,
+        "log_errors": log_errors,
     }
     chosen = {name: value for name, value in hub_options.items() if value is not None}
     command = () if worker_command is None else parse_command(worker_command)

@@ -127,6 +127,14 @@ SpinUs = Annotated[
         rich_help_panel=_WORKERS,
     ),
 ]
+LogErrors = Annotated[
+    bool,
+    typer.Option(
+        "--log-errors",
+        help="Log the text of an item's error too; it may quote the input.",
+        rich_help_panel=_WORKERS,
+    ),
+]
 Precision = Annotated[
     str | None,
     typer.Option(metavar="fp32|int8", help="Of the weights; int8 unless given.", rich_help_panel=_PRETRAINED),

@@ -121,6 +121,7 @@ class WorkerSettings:
             ``Serving`` takes its batch size.
         spin_s: How long a worker stays awake for its next batch while batches come close together, in seconds;
             0.0: it always sleeps. At most 0.01.
+        log_errors: Whether the log has the text of an item's error, as its caller does. It may quote the input.
         command: The program of a worker that speaks docs/port-protocol.md, and its arguments; the number of
             the wire's descriptor and the pid of this process are added. Empty: Pulse's own.
     """
@@ -138,6 +139,7 @@ class WorkerSettings:
     worker_memory_bytes: int = 0
     warm_up_items: int = 0
     spin_s: float = 0.0002
+    log_errors: bool = False
     command: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:

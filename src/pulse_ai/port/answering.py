@@ -1,6 +1,6 @@
 """From the items of a batch to one answer each: decode, predict, encode; a bad item touches no other."""
 
-__all__ = ("BatchAnswerer", "log_traceback", "shorten_answers")
+__all__ = ("LOG_ERRORS", "BatchAnswerer", "log_traceback", "shorten_answers")
 
 import contextlib
 import sys
@@ -15,7 +15,10 @@ from pulse_ai.port.lending import Placed
 from pulse_ai.port.messages import OK, Answer, Item
 from pulse_ai.port.values import MSGPACK, ValueCodec
 
-_MAX_TEXT = 500  # characters of an error's text that travel; the whole of it goes to the log
+LOG_ERRORS = "log-errors"
+"""The word on a worker's command line for ``WorkerSettings.log_errors``."""
+
+_MAX_TEXT = 500  # characters of an error's text that travel, or are logged
 _ANSWER_OVERHEAD_BYTES = 64  # id, code and lengths round an encoded answer, with room to spare
 
 # Not errors of an item: the process is asked to end, or a person pressed Ctrl-C where the task runs inline.
@@ -35,6 +38,7 @@ class BatchAnswerer:
     Args:
         task: A task whose ``load`` has run.
         codec: What the bytes of items and results mean. The text of a refusal is msgpack always.
+        log_errors: Whether the log has the text of an item's error, which may quote the input.
 
     Raises:
         LoadFailed: The hints of ``predict`` name a type that items cannot be read into.
@@ -48,8 +52,9 @@ class BatchAnswerer:
         [(2, 'invalid_input'), (1, 'ok')]
     """
 
-    def __init__(self, task: Task, codec: ValueCodec = MSGPACK) -> None:
+    def __init__(self, task: Task, codec: ValueCodec = MSGPACK, *, log_errors: bool = False) -> None:
         self._task = task
+        self._log_errors = log_errors
         self._memory_errors = 0
         self._encode_value = codec.encode
         kind = item_types(task).input
@@ -78,7 +83,7 @@ class BatchAnswerer:
             except (msgspec.MsgspecError, PulseError, ValueError, RecursionError) as error:
                 answers.append(_refusal(item.id, "invalid_input", error))
             except Exception as error:  # noqa: BLE001 - a __post_init__ of the user's: anything can come
-                log_place(error)
+                log_error(error, with_text=self._log_errors)
                 answers.append(_refusal(item.id, "model_error", _named(error)))
         results = self._predict(work) if work.items else []
         answers += [
@@ -113,7 +118,7 @@ class BatchAnswerer:
             raise
         except BaseException as error:  # noqa: BLE001 - user code: a panic in Rust is a BaseException
             if expected == 1:
-                log_place(error)
+                log_error(error, with_text=self._log_errors)
                 self._memory_errors += isinstance(error, MemoryError)
                 return [Failure(_named(error))]
         if results is None:  # only here is the error gone, and with it all that its frames had allocated
@@ -171,17 +176,19 @@ def log_traceback() -> None:
         traceback.print_exc()
 
 
-def log_place(error: BaseException) -> None:
-    """Print where and with which type of error an item failed, but not the text: that may quote the input.
+def log_error(error: BaseException, *, with_text: bool) -> None:
+    """Print where and with which type of error an item failed; its text may quote the input.
 
     The outermost place is the call in this module, which tells nobody anything.
     """
     with contextlib.suppress(Exception):
         within = error.__traceback__ and error.__traceback__.tb_next
         frames = "".join(traceback.format_tb(within))
-        kind = type(error).__name__
-        why = "with a text that may quote the input and so went to the caller alone"
-        sys.stderr.write(f"An item failed (most recent call last):\n{frames}{kind}, {why}\n")
+        withheld = (
+            f"{type(error).__name__}, with a text that may quote the input and so went to the caller alone"
+        )
+        said = _named(error)[:_MAX_TEXT] if with_text else withheld
+        sys.stderr.write(f"An item failed (most recent call last):\n{frames}{said}\n")
 
 
 def _as_list(results: Any) -> list[Any]:

@@ -28,7 +28,7 @@ from pulse_ai.core import (
     WorkerSettings,
     manifest_of,
 )
-from pulse_ai.port.answering import BatchAnswerer, log_traceback, shorten_answers
+from pulse_ai.port.answering import LOG_ERRORS, BatchAnswerer, log_traceback, shorten_answers
 from pulse_ai.port.area import WorkersArea, areas_work
 from pulse_ai.port.frames import FrameReader
 from pulse_ai.port.hosting import end_process, load_task
@@ -63,10 +63,12 @@ class WorkerLoop:
     Args:
         sock: The inherited end of the socket pair.
         spin_s: How long, in seconds, to stay awake for the next batch while they come close together.
+        log_errors: Whether the log has the text of an item's error.
     """
 
-    def __init__(self, sock: socket.socket, *, spin_s: float) -> None:
+    def __init__(self, sock: socket.socket, *, spin_s: float, log_errors: bool) -> None:
         self._sock = sock
+        self._log_errors = log_errors
         self._intake = Intake(sock.fileno(), spin_s=spin_s)
         self._sending = threading.Lock()  # a download thread of the task may report progress
         self._loading = True
@@ -124,7 +126,7 @@ class WorkerLoop:
         self._send(Progress(None, "importing"))
         task = load_task(hello.task, self._report)
         codec = MSGPACK if self._area is None else ValueCodec(value_decoder, self._area.encode)
-        answerer = BatchAnswerer(task, codec)
+        answerer = BatchAnswerer(task, codec, log_errors=self._log_errors)
         manifest = manifest_of(task, hello.name)
         limit_bytes = self._max_frame_bytes
         timings = warm_up(task, most_items=hello.warm_up_items, max_answer_bytes=limit_bytes)
@@ -228,7 +230,8 @@ def main() -> None:
     faulthandler.enable()  # a crash in native code says where it was, in the log
     try:
         spin_s = affordable_spin_s(float(options[0]) if options else WorkerSettings().spin_s)
-        code = WorkerLoop(_take_over(int(fd)), spin_s=spin_s).run()
+        sock = _take_over(int(fd))
+        code = WorkerLoop(sock, spin_s=spin_s, log_errors=LOG_ERRORS in options).run()
     except SystemExit as error:  # the task's own
         code = error.code if isinstance(error.code, int) else int(error.code is not None)
     except BaseException:  # noqa: BLE001 - the outermost loop: it says why and ends

@@ -26,6 +26,7 @@ from pulse_ai.core import (
     WorkerLost,
     WorkerSettings,
 )
+from pulse_ai.port.answering import LOG_ERRORS
 from pulse_ai.port.area import SharedArea, areas_work
 from pulse_ai.port.connection import State, WorkerConnection
 from pulse_ai.port.deaths import death_reason, describe_exit
@@ -311,9 +312,10 @@ def _error_of(fatal: Fatal) -> WorkerError:
     return WorkerLost(fatal.text, reason="memory" if fatal.code == OUT_OF_MEMORY else "exit")
 
 
-def worker_command(spin_s: float) -> tuple[str, ...]:
+def worker_command(settings: WorkerSettings) -> tuple[str, ...]:
     """Return the command of our own worker; the wire's fd and the parent's pid are added to it."""
-    return (sys.executable, "-u", "-m", "pulse_ai.port.child", str(spin_s))
+    logs = (LOG_ERRORS,) if settings.log_errors else ()
+    return (sys.executable, "-u", "-m", "pulse_ai.port.child", str(settings.spin_s), *logs)
 
 
 def _open_area(stack: contextlib.AsyncExitStack, *, max_frame_bytes: int) -> SharedArea | None:
@@ -349,7 +351,7 @@ async def open_worker(
             await worker.connect(ours, name, task, area)
             process = await stack.enter_async_context(
                 open_process(
-                    settings.command or worker_command(settings.spin_s),
+                    settings.command or worker_command(settings),
                     wire_fd=theirs.fileno(),
                     more_fds=() if area is None else (area.offer.fd,),
                     memory_bytes=settings.worker_memory_bytes,

@@ -62,6 +62,7 @@ class ServingOptions(TypedDict, total=False):
     on_give_up: GiveUp
     warm_up_items: int
     spin_s: float
+    log_errors: bool
     worker_memory_bytes: int
     command: tuple[str, ...]
 
@@ -185,7 +186,7 @@ class Serving:
             task = build_task(self._task) if isinstance(self._task, TaskSpec) else self._task
             task = task() if isinstance(task, type) else task
             task.load()
-            self._inline = BatchAnswerer(task)
+            self._inline = BatchAnswerer(task, log_errors=self.worker_settings.log_errors)
         return self._inline
 
 
