@@ -12,10 +12,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pulse_ai.bench.load.flow import Flow
+from pulse_ai.bench.load.flow import NO_CONNECTION, TIMED_OUT, Flow
 from pulse_ai.bench.load.ledger import Ledger
 from pulse_ai.bench.load.plan import LoadPlan, Step
-from pulse_ai.bench.load.report import Section, sections_of
+from pulse_ai.bench.load.report import Section, sections_of, windows_of
 from pulse_ai.bench.load.schedule import Schedule
 
 
@@ -77,6 +77,26 @@ def test_with_too_few_connections_the_stall_still_shows_though_hardly_anything_w
     assert section.service.p99_s < 0.002  # what a tool that counts from sending would have said
     assert section.wait is not None
     assert section.wait.max_s > 0.45
+
+
+@pytest.mark.parametrize("unsent", [0, 49])
+def test_what_was_given_up_counts_the_same_whether_it_was_sent_or_found_no_connection(unsent: int):
+    """A bound on connections must not take the slowest requests out of the percentiles."""
+    ledger = Ledger(LoadPlan(steps=(Step(10.0, 10.0),)))
+    for number in range(100):
+        at_s = number / 10
+        if number < 50:
+            ledger.finish(at_s, at_s, at_s, at_s + 0.001, 200)
+        elif number < 100 - unsent:
+            ledger.finish(at_s, at_s, at_s, at_s + 1.0, TIMED_OUT)
+        else:
+            ledger.finish(at_s, at_s, math.nan, at_s + 1.0, NO_CONNECTION)
+    ledger.fold()
+    section = sections_of(ledger)[0]
+    assert (section.unanswered, section.offered - section.sent) == (50, unsent)
+    assert section.latency is not None
+    assert (section.latency.count, section.latency.p99_s) == (100, pytest.approx(1.0))
+    assert max(window.max_s or 0.0 for window in windows_of(ledger)) == pytest.approx(1.0)
 
 
 @settings(deadline=None)  # a busy machine is no failure

@@ -12,6 +12,8 @@ and ``to_close``.
 __all__ = (
     "ABANDONED",
     "CLOSED",
+    "GIVEN_UP",
+    "NEVER_SENT",
     "NOT_CONNECTED",
     "NO_CONNECTION",
     "OUTCOMES",
@@ -29,6 +31,7 @@ CLOSED = -2
 ABANDONED = -3
 NOT_CONNECTED = -4
 NO_CONNECTION = -5
+NEVER_SENT = -6
 
 OUTCOMES = {
     TIMED_OUT: "no answer in time",
@@ -36,8 +39,12 @@ OUTCOMES = {
     ABANDONED: "given up when the run was stopped",
     NOT_CONNECTED: "could not connect",
     NO_CONNECTION: "no connection was free in time",
+    NEVER_SENT: "not sent when the run was stopped",
 }
 """What each negative code means. The first three were sent and not answered; the others never left."""
+
+GIVEN_UP = (TIMED_OUT, NO_CONNECTION)
+"""Ended because their time ran out, sent or not: what they would have taken is at least that long."""
 
 LinkT = TypeVar("LinkT", bound=Hashable)
 Finish = Callable[[float, float, float, float, int], None]
@@ -169,7 +176,7 @@ class Flow(Generic[LinkT]):
     def abandon(self, now_s: float) -> None:
         """End all that is left: the person who started the run will not wait."""
         while self._waiting:
-            self._finish(*self._waiting.popleft(), math.nan, now_s, NO_CONNECTION)
+            self._finish(*self._waiting.popleft(), math.nan, now_s, NEVER_SENT)
         self._cut(list(self._busy), now_s, ABANDONED)
 
     def _cut(self, links: list[LinkT], now_s: float, code: int) -> None:

@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pulse_ai.bench.histogram import Histogram
-from pulse_ai.bench.load.flow import TIMED_OUT
+from pulse_ai.bench.load.flow import GIVEN_UP
 from pulse_ai.bench.load.plan import LoadPlan, Step, stages
 
 Floats = npt.NDArray[np.float64]
@@ -36,7 +36,8 @@ class StepCounts:
         step: The step.
         good: Successes within the plan's limit.
         by_code: Latency from the planned instant, for each status or negative code.
-        latency: The same for successes, and for requests given up (at the time they were: a lower bound).
+        latency: The same for successes, and for requests given up, sent or not (at the time they were: a
+            lower bound).
         service: From sending to the answer, for successes: what a closed-loop tool would report.
         lag: From due to noticed: the generator's own delay.
         wait: From noticed to sent: waiting for a free connection.
@@ -163,13 +164,17 @@ class _Ends:
     def succeeded(self) -> Bools:
         return (self.codes >= 200) & (self.codes < 300)
 
+    @property
+    def given_up(self) -> Bools:
+        return np.isin(self.codes, GIVEN_UP)
+
 
 def _count_step(counts: StepCounts, ends: _Ends, within_s: float) -> None:
     succeeded, latency_s = ends.succeeded, ends.latency_s
     counts.good += int((succeeded & (latency_s <= within_s)).sum())
     for code in np.unique(ends.codes).tolist():
         counts.by_code.setdefault(code, Histogram()).record(latency_s[ends.codes == code])
-    counts.latency.record(latency_s[succeeded | (ends.codes == TIMED_OUT)])
+    counts.latency.record(latency_s[succeeded | ends.given_up])
     counts.service.record((ends.ended_s - ends.sent_s)[succeeded])
     counts.lag.record(ends.noticed_s - ends.planned_s)
     counts.wait.record((ends.sent_s - ends.noticed_s)[np.isfinite(ends.sent_s)])
@@ -181,7 +186,7 @@ def _count_window(counts: WindowCounts, ends: _Ends, within_s: float) -> None:
     counts.succeeded += int(succeeded.sum())
     counts.good += int((succeeded & (latency_s <= within_s)).sum())
     counts.refused += int(np.isin(ends.codes, REFUSALS).sum())
-    counts.latency.record(latency_s[succeeded | (ends.codes == TIMED_OUT)])
+    counts.latency.record(latency_s[succeeded | ends.given_up])
 
 
 def _window_length(total_s: float) -> float:

@@ -73,9 +73,9 @@ class Section(msgspec.Struct, frozen=True, kw_only=True):
         refused: 429 and 503 answers.
         failed: Other answers.
         unanswered: No whole answer came: given up, closed, abandoned, or never sent (no connection could be
-            made, or none was free in time).
-        latency: From the planned instant, of 2xx answers and of requests given up (a lower bound for those).
-            None where there were none.
+            made, none was free in time, or the run was stopped).
+        latency: From the planned instant, of 2xx answers and of requests given up, sent or not (a lower bound for
+            those). None where there were none.
         service: From sending, of 2xx answers: what a closed-loop tool would have shown.
         lag: The generator's own delay, from due to noticed.
         wait: From noticed to sent: waiting for a free connection.
