@@ -17,6 +17,7 @@ from pulse_ai.bench.load.ledger import Ledger
 from pulse_ai.bench.load.plan import LoadPlan, Step
 from pulse_ai.bench.load.report import Section, sections_of, windows_of
 from pulse_ai.bench.load.schedule import Schedule
+from pulse_ai.bench.load.verdicts import make_report
 
 
 def simulate(plan: LoadPlan, answer_at: Callable[[float], float]) -> Section:
@@ -77,6 +78,21 @@ def test_with_too_few_connections_the_stall_still_shows_though_hardly_anything_w
     assert section.service.p99_s < 0.002  # what a tool that counts from sending would have said
     assert section.wait is not None
     assert section.wait.max_s > 0.45
+
+
+def test_a_closed_loop_does_not_hide_that_the_generator_was_late_in_another_step():
+    plan = LoadPlan(steps=(Step(100.0, 1.0), Step(math.inf, 1.0)))
+    ledger = Ledger(plan)
+    for number in range(100):
+        due_s = number / 100
+        ledger.finish(due_s, due_s + 0.05, due_s + 0.05, due_s + 0.06, 200)
+    for number in range(20_000):
+        due_s = 1.0 + number / 20_000
+        ledger.finish(due_s, due_s, due_s, due_s + 0.01, 200)
+    ledger.fold()
+    report = make_report(ledger, plan, url="http://x/", started="-", rules=())
+    assert report.generator.limited
+    assert "50 ms at p99" in report.generator.text
 
 
 @pytest.mark.parametrize("unsent", [0, 49])
