@@ -1,6 +1,7 @@
 """The shell against real loopback sockets: every kind of answer, and every kind of none."""
 
 import asyncio
+import errno
 import socket
 import time
 from collections.abc import Awaitable, Callable
@@ -306,6 +307,23 @@ async def test_a_generator_that_is_held_up_says_so(server: Server):
     report = await run(server.port, rate="200", duration_s=0.25, lag_bound_s=0.03)
     assert report.generator.limited
     assert "the generator was the bottleneck" in report.generator.text
+
+
+async def test_a_generator_without_a_file_left_does_not_blame_the_service(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+):
+    async def answer(number: int) -> bytes:
+        return OK
+
+    async def no_file(*_arguments: object) -> None:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    await server.start(answer)
+    monkeypatch.setattr(asyncio.get_running_loop(), "create_connection", no_file, raising=True)
+    report = await run(server.port, rate="200", duration_s=0.1)
+    assert outcomes(report) == {"the generator had no socket left": 20}
+    assert report.generator.limited
+    assert "for 20 requests; raise the limit of open files" in report.generator.text
 
 
 async def test_cancelling_a_run_closes_its_connections(server: Server):

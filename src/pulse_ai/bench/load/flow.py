@@ -16,6 +16,7 @@ __all__ = (
     "NEVER_SENT",
     "NOT_CONNECTED",
     "NO_CONNECTION",
+    "NO_SOCKET",
     "OUTCOMES",
     "TIMED_OUT",
     "Flow",
@@ -32,6 +33,7 @@ ABANDONED = -3
 NOT_CONNECTED = -4
 NO_CONNECTION = -5
 NEVER_SENT = -6
+NO_SOCKET = -7
 
 OUTCOMES = {
     TIMED_OUT: "no answer in time",
@@ -40,6 +42,7 @@ OUTCOMES = {
     NOT_CONNECTED: "could not connect",
     NO_CONNECTION: "no connection was free in time",
     NEVER_SENT: "not sent when the run was stopped",
+    NO_SOCKET: "the generator had no socket left",
 }
 """What each negative code means. The first three were sent and not answered; the others never left."""
 
@@ -138,11 +141,16 @@ class Flow(Generic[LinkT]):
         else:
             self._free.append(link)
 
-    def open_failed(self, now_s: float) -> None:
-        """Take the news that a connection could not be opened; the oldest waiting request ends with it."""
+    def open_failed(self, now_s: float, *, code: int = NOT_CONNECTED) -> None:
+        """Take the news that a connection could not be opened; the oldest waiting request ends with it.
+
+        Args:
+            now_s: When.
+            code: Whose fault it was: ``NOT_CONNECTED`` or ``NO_SOCKET``.
+        """
         self._opening -= 1
         if self._waiting:
-            self._finish(*self._waiting.popleft(), math.nan, now_s, NOT_CONNECTED)
+            self._finish(*self._waiting.popleft(), math.nan, now_s, code)
         self._ask_for_more()
 
     def answered(self, link: LinkT, status: int, now_s: float, *, keep: bool) -> None:

@@ -24,7 +24,7 @@ from collections.abc import Iterable, Sequence
 import msgspec
 
 from pulse_ai.bench.histogram import Histogram
-from pulse_ai.bench.load.flow import ABANDONED, CLOSED, OUTCOMES, TIMED_OUT
+from pulse_ai.bench.load.flow import ABANDONED, CLOSED, NO_SOCKET, OUTCOMES, TIMED_OUT
 from pulse_ai.bench.load.ledger import REFUSALS, Ledger, StepCounts, WindowCounts
 from pulse_ai.bench.machine import Machine
 
@@ -308,6 +308,15 @@ def check_generator(steps: Sequence[Section], *, lag_bound_s: float) -> Generato
             has none, and its many requests must not hide that of another step.
         lag_bound_s: The longest 99th percentile of send lag that is accepted, in seconds.
     """
+    shut_out = sum(
+        row.count for step in steps for row in step.by_status if row.outcome == OUTCOMES[NO_SOCKET]
+    )
+    if shut_out:
+        return GeneratorCheck(
+            limited=True,
+            text=f"the generator was the bottleneck: it had no file or port left for {shut_out:,} requests; raise "
+            "the limit of open files (ulimit -n) or lower --connections",
+        )
     lag_s = max((step.lag.p99_s for step in steps if step.lag), default=0.0)
     bound = f"(bound {lag_bound_s * 1e3:g} ms)"
     if lag_s > lag_bound_s:
