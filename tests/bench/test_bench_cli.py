@@ -149,6 +149,7 @@ async def test_a_second_ctrl_c_does_not_wait_for_answers(server: Server, tmp_pat
         ["http://127.0.0.1/", "--rate", "fast"],
         ["https://127.0.0.1/"],
         ["http://127.0.0.1/", "--slo", "quick"],
+        ["http://127.0.0.1/", "--slo", ""],
         ["http://127.0.0.1/", "--bodies", "/nowhere/at/all"],
         ["http://127.0.0.1/", "--template", "$line"],
         ["http://127.0.0.1/", "--body", "{}", "--bodies", "x"],

@@ -65,7 +65,7 @@ def load_command(  # noqa: PLR0913 - each is an option of the command line
 ) -> None:
     """See ``_LOAD_HELP``."""
     with usage_errors():
-        rules = load.parse_slo(slo) if slo else ()
+        rules = () if slo is None else load.parse_slo(slo)
         plan = load.LoadPlan(
             steps=load.parse_rates(rate, duration_s=duration),
             shape="poisson" if poisson else "constant",

@@ -4,6 +4,7 @@ __all__ = ("compare", "run")
 
 import importlib
 import importlib.util
+import math
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -55,7 +56,7 @@ def compare(earlier: Earlier, later: Later, *, gate: Gate = None) -> None:
     """
     with usage_errors():
         before, after = read_saved(earlier), read_saved(later)
-        share = _share(gate) if gate else None
+        share = None if gate is None else _share(gate)
         found = _compared(before, after, share)
     if isinstance(found, suites.RunComparison):
         draw_runs(Console(), found)
@@ -80,9 +81,12 @@ def _compared(before: Saved, after: Saved, gate: float | None) -> suites.RunComp
 def _share(text: str) -> float:
     """Return the share that a percentage names."""
     try:
-        return float(text.removesuffix("%")) / 100.0
-    except ValueError as error:
-        raise ValueError(f"{text!r} is not a gate such as 5%") from error
+        share = float(text.removesuffix("%")) / 100.0
+    except ValueError:
+        share = math.nan
+    if math.isnan(share):
+        raise ValueError(f"{text!r} is not a gate such as 5%")
+    return share
 
 
 def _find(target: str) -> suites.Suite:
