@@ -83,9 +83,9 @@ def load_command(  # noqa: PLR0913 - each is an option of the command line
         load.require_known(target)
     with LoadView(Console(stderr=True)) as view:
         report = load.run_load_sync(plan, target, requests, rules=rules, watch=view.show)
-    draw_load(Console(), report)
     with usage_errors():
         _write(report, json_file, html_file)
+    draw_load(Console(), report)
     raise typer.Exit(0 if report.passed else 1)
 
 

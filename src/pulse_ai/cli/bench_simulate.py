@@ -121,11 +121,11 @@ def simulate_command(  # noqa: PLR0913 - an option is an argument
         )
     days = [replace(scenario, seed=number) for number in range(seed, seed + seeds)]
     found = _play(days)
-    typer.echo(_text(found))
-    Console().print(f"[green]yes[/] all guarantees held over {found.events:,} events", highlight=False)
     if json_file is not None:
         with usage_errors():
             json_file.write_bytes(msgspec.json.format(msgspec.json.encode(found), indent=1))
+    typer.echo(_text(found))
+    Console().print(f"[green]yes[/] all guarantees held over {found.events:,} events", highlight=False)
 
 
 def _show_small(scenario: Scenario) -> None:

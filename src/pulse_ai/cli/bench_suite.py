@@ -39,7 +39,6 @@ def run(
     """
     with usage_errors():
         report = _of_user(target, _find(target).run)
-    draw_suite(Console(), report)
     with usage_errors():
         if json_file is not None:
             suites.save_report(report, json_file)
@@ -47,6 +46,7 @@ def run(
             markdown_file.write_text(suites.to_markdown(report), "utf-8")
         if html_file is not None:
             html_file.write_text(suites.to_html(report), "utf-8")
+    draw_suite(Console(), report)
 
 
 def compare(earlier: Earlier, later: Later, *, gate: Gate = None) -> None:
