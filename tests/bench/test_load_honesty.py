@@ -95,6 +95,19 @@ def test_a_closed_loop_does_not_hide_that_the_generator_was_late_in_another_step
     assert "50 ms at p99" in report.generator.text
 
 
+@pytest.mark.parametrize(("rate", "duration_s"), [(10.0, 30.0), (20.0, 30.0), (10.0, 60.0)])
+def test_an_even_load_is_even_over_time(rate: float, duration_s: float):
+    plan = LoadPlan(steps=(Step(rate, duration_s),))
+    ledger, schedule = Ledger(plan), Schedule(plan)
+    while schedule.next_s < math.inf:
+        due_s = schedule.take()
+        ledger.finish(due_s, due_s, due_s, due_s + 0.001, 200)
+    ledger.fold()
+    windows = windows_of(ledger)
+    assert {window.offered for window in windows} == {round(rate * ledger.window_s)}
+    assert {window.came for window in windows} == {round(rate * ledger.window_s)}
+
+
 @pytest.mark.parametrize("unsent", [0, 49])
 def test_what_was_given_up_counts_the_same_whether_it_was_sent_or_found_no_connection(unsent: int):
     """A bound on connections must not take the slowest requests out of the percentiles."""

@@ -25,6 +25,7 @@ Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
 
 _MOST_WINDOWS = 400
+_ROUNDING = 1e-6  # of a window
 REFUSALS = (429, 503)
 
 
@@ -125,16 +126,18 @@ class Ledger:
         self._count_windows(ends)
 
     def _count_windows(self, ends: "_Ends") -> None:
-        which = (ends.planned_s / self.window_s).astype(np.int64)
-        came = (ends.ended_s[ends.succeeded & (ends.ended_s < self.ends_s[-1])] / self.window_s).astype(
-            np.int64
-        )
+        which = self._windows_at(ends.planned_s)
+        came = self._windows_at(ends.ended_s[ends.succeeded & (ends.ended_s < self.ends_s[-1])])
         while len(self.windows) <= int(max(which.max(), came.max(initial=0))):
             self.windows.append(WindowCounts())
         for index, count in enumerate(np.bincount(came).tolist()):
             self.windows[index].came += count
         for index in cast("list[int]", np.unique(which).tolist()):
             _count_window(self.windows[index], ends.only(which == index), self._within_s)
+
+    def _windows_at(self, instants_s: Floats) -> npt.NDArray[np.int64]:
+        """Return the window of each instant; one at a border is in the later, though 0.3 / 0.1 is below 3."""
+        return np.floor(instants_s / self.window_s + _ROUNDING).astype(np.int64)
 
 
 @dataclass(frozen=True, slots=True)
