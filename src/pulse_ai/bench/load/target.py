@@ -89,9 +89,8 @@ def read_bodies(path: Path, *, template: str | None = None) -> tuple[bytes, ...]
     """
     if template is not None and _PLACE not in template:
         raise ValueError(f"the template {template!r} has no {_PLACE}")
-    lines = [
-        (number, line) for number, line in enumerate(path.read_text("utf-8").splitlines(), 1) if line.strip()
-    ]
+    text = path.read_text("utf-8-sig")  # which other programs write before their texts
+    lines = [(number, line) for number, line in enumerate(text.split("\n"), 1) if line.strip()]
     if not lines:
         raise ValueError(f"{path} has no lines to send")
     return tuple(_body(line, template, where=f"line {number} of {path}") for number, line in lines)
