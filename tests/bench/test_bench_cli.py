@@ -154,6 +154,7 @@ async def test_a_second_ctrl_c_does_not_wait_for_answers(server: Server, tmp_pat
         ["http://127.0.0.1/", "--template", "$line"],
         ["http://127.0.0.1/", "--body", "{}", "--bodies", "x"],
         ["http://127.0.0.1/", "-H", "no colon"],
+        ["http://127.0.0.1/", "-H", "A: 1", "-H", "A: 2"],
         ["http://127.0.0.1/", "--connections", "0"],
         ["http://127.0.0.1/", "--connections", "99999999999999999999"],
         ["http://127.0.0.1/", "--rate", "inf"],

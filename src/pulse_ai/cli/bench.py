@@ -103,7 +103,10 @@ def _headers(lines: list[str]) -> dict[str, str]:
     pairs = [line.partition(":") for line in lines]
     if wrong := [line for line, (_, colon, _) in zip(lines, pairs, strict=True) if not colon]:
         raise ValueError(f"{wrong[0]!r} is not a header such as 'X-Request-Timeout-Ms: 250'")
-    return {name.strip(): value.strip() for name, _, value in pairs}
+    headers = {name.strip(): value.strip() for name, _, value in pairs}
+    if len(headers) < len(pairs):
+        raise ValueError("a header is given twice; put its values into one, with a comma between them")
+    return headers
 
 
 def _write(report: load.LoadReport, json_file: Path | None, html_file: Path | None) -> None:
