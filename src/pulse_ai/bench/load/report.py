@@ -27,6 +27,7 @@ from pulse_ai.bench.histogram import Histogram
 from pulse_ai.bench.load.flow import ABANDONED, CLOSED, NO_SOCKET, OUTCOMES, TIMED_OUT
 from pulse_ai.bench.load.ledger import REFUSALS, Ledger, StepCounts, WindowCounts
 from pulse_ai.bench.machine import Machine
+from pulse_ai.bench.text import figures
 
 _SENT_UNANSWERED = (TIMED_OUT, CLOSED, ABANDONED)
 
@@ -322,8 +323,8 @@ def check_generator(steps: Sequence[Section], *, lag_bound_s: float) -> Generato
     if lag_s > lag_bound_s:
         return GeneratorCheck(
             limited=True,
-            text=f"the generator was the bottleneck: its send lag was {lag_s * 1e3:.3g} ms at p99 {bound}; "
-            "latencies are too high by about as much, so offer less or give it a core of its own",
+            text=f"the generator was the bottleneck: its send lag was {figures(lag_s * 1e3, 3)} ms at p99 {bound};"
+            " latencies are too high by about as much, so offer less or give it a core of its own",
         )
-    text = f"the generator kept up: send lag {lag_s * 1e3:.3g} ms at p99 {bound}"
+    text = f"the generator kept up: send lag {figures(lag_s * 1e3, 3)} ms at p99 {bound}"
     return GeneratorCheck(limited=False, text=text)
