@@ -36,8 +36,8 @@ class Simulated(msgspec.Struct, frozen=True, kw_only=True):
         p99_s: Its 99th percentile.
         deaths: Workers that died.
         batches: Batches sent.
-        events: Events played, each followed by a check.
-        largest_queue_items: The most items that ever waited.
+        events: Events played; every offer, batch, kill and answer of them was checked.
+        largest_queue_items: The most items that waited after any event.
         lasted_s: Length of the run.
         took_s: Real time that it took.
         guarantees_held: Always true: a run that breaks one ends with the guarantee's name.
@@ -85,7 +85,7 @@ def simulate_command(  # noqa: PLR0913 - an option is an argument
     seeds: option.Seeds = 1,
     json_file: JsonFile = None,
 ) -> None:
-    """Play simulated traffic and faults against the scheduler, and check every guarantee at each event.
+    """Play simulated traffic and faults against the scheduler, and check what it does against the guarantees.
 
     The scheduler is the one that serves; only time, callers and workers are simulated. So a design can be judged
     at sizes that this machine cannot reach. Where a guarantee breaks, a small script that shows it is printed.

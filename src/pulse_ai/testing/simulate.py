@@ -44,7 +44,7 @@ class SimulationReport:
         deaths: How many workers died.
         batches: How many batches were sent.
         events: How many events were played.
-        largest_queue_items: The most items that were seen waiting.
+        largest_queue_items: The most items that waited after any event.
     """
 
     answers: dict[str, int]
@@ -146,6 +146,7 @@ class _Player:
             self._pass_time(at_s, woken=kind == "wake")
             getattr(self, f"_{kind}")(what)
             self._poll()
+            self._judge.look_at_queue()
             self._played += 1
             if self._played % self._count_every == 0:
                 self._judge.counts()
