@@ -56,6 +56,7 @@ class World:
         clock_s: What the service's clock shows.
         paused_until_s: Until when the service stands or stood still.
         requests: Admitted ones without an answer.
+        running: Ids of those that are with a worker that lives.
         batches: By the worker that has them.
         alive: Workers.
         draining: Whether the service was told to stop.
@@ -67,6 +68,7 @@ class World:
     clock_s: float = 0.0
     paused_until_s: float = 0.0
     requests: dict[int, tuple[Ticket, Arrival]] = field(default_factory=dict[int, tuple[Ticket, Arrival]])
+    running: set[int] = field(default_factory=set[int])
     batches: dict[int, Sent] = field(default_factory=dict[int, Sent])
     alive: set[int] = field(default_factory=set[int])
     draining: bool = False
@@ -171,7 +173,12 @@ class Judge:
         self._require(
             "G1", held == len(world.requests), f"{held} requests are held, not {len(world.requests)}"
         )
-        self._require("G5", now.running_items == self._running(), "a request is with a worker that has died")
+        running = sum(number in world.requests for batch in world.batches.values() for number in batch.ids)
+        self._require(
+            "G5",
+            now.running_items == running == len(world.running),
+            "a request is with a worker that has died",
+        )
         room = settings.queue_limit_items + workers * settings.batch_size
         self._require("G3", now.waiting_items <= room, f"{now.waiting_items} items wait")
         room_bytes = settings.queue_limit_bytes + workers * settings.batch_limit_bytes
@@ -180,14 +187,8 @@ class Judge:
 
     def look_at_queue(self) -> None:
         """Note how many wait now; cheap enough for every event."""
-        held = len(self._world.requests)
-        if held > self.largest_queue_items:
-            self.largest_queue_items = max(self.largest_queue_items, held - self._running())
-
-    def _running(self) -> int:
-        """Return how many requests are with workers that live."""
-        known = self._world.requests.__contains__
-        return sum(sum(map(known, batch.ids)) for batch in self._world.batches.values())
+        waiting = len(self._world.requests) - len(self._world.running)
+        self.largest_queue_items = max(self.largest_queue_items, waiting)
 
     def ended(self, arrived: int) -> None:
         """Check, when nothing more can happen, that everyone has an answer."""
