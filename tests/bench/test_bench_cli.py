@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 
 from pulse_ai.bench import Suite, SuiteSettings
 from pulse_ai.bench.load import LoadReport
-from pulse_ai.bench.suite import formats
+from pulse_ai.bench.suite import formats, read_report
 from pulse_ai.cli.bench import app
 from pulse_ai.cli.bench_view import draw_suite
 from pulse_ai.cli.report_options import require_writable
@@ -149,10 +149,12 @@ async def test_a_second_ctrl_c_does_not_wait_for_answers(server: Server, tmp_pat
         ["http://127.0.0.1/", "--rate", "fast"],
         ["https://127.0.0.1/"],
         ["http://127.0.0.1/", "--slo", "quick"],
+        ["http://127.0.0.1/", "--slo", ""],
         ["http://127.0.0.1/", "--bodies", "/nowhere/at/all"],
         ["http://127.0.0.1/", "--template", "$line"],
         ["http://127.0.0.1/", "--body", "{}", "--bodies", "x"],
         ["http://127.0.0.1/", "-H", "no colon"],
+        ["http://127.0.0.1/", "-H", "A: 1", "-H", "A: 2"],
         ["http://127.0.0.1/", "--connections", "0"],
         ["http://127.0.0.1/", "--connections", "99999999999999999999"],
         ["http://127.0.0.1/", "--rate", "inf"],
@@ -239,6 +241,42 @@ def test_a_suite_is_run_saved_and_compared(tmp_path: Path):
     compared = CliRunner().invoke(app, ["compare", *saved, "--gate", "100000%"])
     assert compared.exit_code == 0
     assert "passed" in compared.output
+
+
+@pytest.mark.process
+async def test_the_report_is_kept_though_nobody_reads_what_is_drawn(tmp_path: Path):
+    (tmp_path / "speed.py").write_text(SUITE)
+    ours, theirs = os.pipe()
+    os.close(ours)
+    try:
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "pulse_ai.cli.bench", "run", "speed.py:suite", "--json", "r.json"),
+            cwd=tmp_path,
+            stdout=theirs,
+            stderr=asyncio.subprocess.PIPE,
+        )
+    finally:
+        os.close(theirs)
+    _, said = await process.communicate()
+    assert b"Traceback" not in said
+    assert read_report(tmp_path / "r.json").name == "lengths"
+
+
+@pytest.mark.process
+async def test_a_terminal_that_cannot_show_a_name_is_shown_its_escape(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("PYTHONIOENCODING", "ascii")
+    (tmp_path / "speed.py").write_text(SUITE.replace('"len"', '"län"'), "utf-8")
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", "from pulse_ai.cli import main; main()", "bench", "run", "speed.py:suite"),
+        cwd=tmp_path,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    shown, said = await process.communicate()
+    assert (process.returncode, said) == (0, b"")
+    assert rb"l\xe4n" in shown
 
 
 @pytest.mark.parametrize(("width", "tables"), [(300, True), (80, False), (20, False)])

@@ -70,6 +70,32 @@ def test_a_load_that_the_generator_spoilt_is_not_compared():
     assert (changes.rows, changes.passed) == ((), False)
 
 
+def test_nothing_compared_does_not_pass_a_gate():
+    spoilt = load_report((200, 9, 0.9), lag_s=0.8)
+    assert not compare_reports(spoilt, load_report((200, 9, 0.01)), gate=0.05).passed
+    assert compare_reports(spoilt, load_report((200, 9, 0.01))).passed  # nothing was asked for
+
+
+def test_two_steps_at_the_same_rate_are_two():
+    before, quick = load_report((200, 100, 0.01)), load_report((200, 100, 0.01))
+    slow = load_report((200, 100, 0.09))
+    earlier = msgspec.structs.replace(before, steps=before.steps + quick.steps)
+    later = msgspec.structs.replace(before, steps=slow.steps + quick.steps)
+    changes = compare_reports(earlier, later, gate=0.05)
+    assert changes.regressions == ("100/s: p50", "100/s: p99")
+    assert row(changes, "100/s (2): p50") == pytest.approx((0.01, 0.01), rel=0.01)
+
+
+def test_the_step_at_the_highest_rate_is_compared_though_its_share_of_capacity_differs():
+    earlier, later = (
+        made.report(batched=made.side(16, 100.0, *made.good_points()[:2], made.point(share, (200, 98, 0.2))))
+        for share in (7.27, 7.14)
+    )
+    changes = compare_reports(earlier, later, gate=0.05)
+    assert (changes.missing, changes.added, changes.passed) == ((), (), True)
+    assert row(changes, "batch size 16, the highest rate: goodput") == (98.0, 98.0)
+
+
 def test_a_proof_compares_by_share_of_capacity():
     slower = made.side(16, 50.0, *made.good_points()[:2], made.point(10.0, (200, 60, 0.2), (429, 900, 0.002)))
     changes = compare_reports(made.report(), made.report(batched=slower), gate=0.05)
@@ -117,6 +143,8 @@ def test_the_command_compares_loads_and_exits_by_the_gate(tmp_path: Path):
     assert "3.00" in found.output
     assert CliRunner().invoke(app, ["compare", *files]).exit_code == 0
     assert CliRunner().invoke(app, ["compare", *reversed(files), "--gate", "10%"]).exit_code == 0
+    for none in ("", "nan", "%"):  # such as a variable that was never set: no gate must not look like a pass
+        assert CliRunner().invoke(app, ["compare", *files, "--gate", none]).exit_code == 2
 
 
 def test_the_command_does_not_compare_a_load_with_a_suite(tmp_path: Path):

@@ -4,13 +4,18 @@ import math
 import re
 from xml.etree import ElementTree as ET
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.bench import proof_reports
 
 from pulse_ai.bench.charts import Axis, Bar, Mark, Series, bar_chart, line_chart, standalone
+from pulse_ai.bench.load.report import Quantiles
+from pulse_ai.bench.load.slo import judge, parse_slo
 from pulse_ai.bench.page import facts, page, paragraph, section, table, verdict
-from pulse_ai.bench.scales import Scale, log_ticks, round_ticks
+from pulse_ai.bench.scales import Scale, log_ticks, round_ticks, short_number
+from pulse_ai.bench.text import duration, figures
 
 NUMBERS = st.floats(-1e12, 1e12) | st.sampled_from([math.nan, math.inf, -math.inf, 0.0])
 POINTS = st.lists(st.tuples(NUMBERS, NUMBERS), max_size=30)
@@ -99,6 +104,25 @@ def test_ticks_lie_in_their_range_and_rise(low: float, span: float):
 @given(low=st.floats(1e-9, 1e9), ratio=st.floats(1.5, 1e6))
 def test_log_ticks_lie_in_their_range(low: float, ratio: float):
     assert all(low * (1 - 1e-6) <= t <= low * ratio * (1 + 1e-6) for t in log_ticks(low, low * ratio))
+
+
+@pytest.mark.parametrize("value", [999.7, 1234.5, 0.9996, 12_345.6, 999_900.0, 4e7])
+def test_no_figure_is_written_with_an_exponent(value: float):
+    slow = parse_slo("p99<1s")[0]
+    quantiles = Quantiles(
+        count=1,
+        mean_s=value,
+        min_s=value,
+        p50_s=value,
+        p90_s=value,
+        p95_s=value,
+        p99_s=value,
+        p999_s=value,
+        max_s=value,
+    )
+    judged = judge(slow, msgspec.structs.replace(proof_reports.section((200, 1, 0.1)), latency=quantiles))
+    for text in (duration(value), figures(value, 3), short_number(value), judged.text):
+        assert "e+" not in text
 
 
 @pytest.mark.parametrize(("low", "high", "log"), [(1.0, 1.0, False), (2.0, 1.0, False), (0.0, 1.0, True)])

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from pulse_ai.bench.load.flow import (
     ABANDONED,
     CLOSED,
+    NEVER_SENT,
     NO_CONNECTION,
     NOT_CONNECTED,
     OUTCOMES,
@@ -165,8 +166,9 @@ def test_what_each_ending_is_called():
     shell.lose(3.1)
     shell.offer(4.0)
     shell.open(4.0)
+    shell.offer(4.05)
     shell.flow.abandon(4.1)
-    assert shell.codes() == [NOT_CONNECTED, TIMED_OUT, NO_CONNECTION, CLOSED, ABANDONED]
+    assert shell.codes() == [NOT_CONNECTED, TIMED_OUT, NO_CONNECTION, CLOSED, NEVER_SENT, ABANDONED]
 
 
 def test_an_answer_after_its_time_ran_out_changes_nothing():

@@ -12,11 +12,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pulse_ai.bench.load.flow import Flow
+from pulse_ai.bench.load.flow import NO_CONNECTION, TIMED_OUT, Flow
 from pulse_ai.bench.load.ledger import Ledger
 from pulse_ai.bench.load.plan import LoadPlan, Step
-from pulse_ai.bench.load.report import Section, sections_of
+from pulse_ai.bench.load.report import Section, sections_of, windows_of
 from pulse_ai.bench.load.schedule import Schedule
+from pulse_ai.bench.load.verdicts import make_report
 
 
 def simulate(plan: LoadPlan, answer_at: Callable[[float], float]) -> Section:
@@ -77,6 +78,54 @@ def test_with_too_few_connections_the_stall_still_shows_though_hardly_anything_w
     assert section.service.p99_s < 0.002  # what a tool that counts from sending would have said
     assert section.wait is not None
     assert section.wait.max_s > 0.45
+
+
+def test_a_closed_loop_does_not_hide_that_the_generator_was_late_in_another_step():
+    plan = LoadPlan(steps=(Step(100.0, 1.0), Step(math.inf, 1.0)))
+    ledger = Ledger(plan)
+    for number in range(100):
+        due_s = number / 100
+        ledger.finish(due_s, due_s + 0.05, due_s + 0.05, due_s + 0.06, 200)
+    for number in range(20_000):
+        due_s = 1.0 + number / 20_000
+        ledger.finish(due_s, due_s, due_s, due_s + 0.01, 200)
+    ledger.fold()
+    report = make_report(ledger, plan, url="http://x/", started="-", rules=())
+    assert report.generator.limited
+    assert "50 ms at p99" in report.generator.text
+
+
+@pytest.mark.parametrize(("rate", "duration_s"), [(10.0, 30.0), (20.0, 30.0), (10.0, 60.0)])
+def test_an_even_load_is_even_over_time(rate: float, duration_s: float):
+    plan = LoadPlan(steps=(Step(rate, duration_s),))
+    ledger, schedule = Ledger(plan), Schedule(plan)
+    while schedule.next_s < math.inf:
+        due_s = schedule.take()
+        ledger.finish(due_s, due_s, due_s, due_s + 0.001, 200)
+    ledger.fold()
+    windows = windows_of(ledger)
+    assert {window.offered for window in windows} == {round(rate * ledger.window_s)}
+    assert {window.came for window in windows} == {round(rate * ledger.window_s)}
+
+
+@pytest.mark.parametrize("unsent", [0, 49])
+def test_what_was_given_up_counts_the_same_whether_it_was_sent_or_found_no_connection(unsent: int):
+    """A bound on connections must not take the slowest requests out of the percentiles."""
+    ledger = Ledger(LoadPlan(steps=(Step(10.0, 10.0),)))
+    for number in range(100):
+        at_s = number / 10
+        if number < 50:
+            ledger.finish(at_s, at_s, at_s, at_s + 0.001, 200)
+        elif number < 100 - unsent:
+            ledger.finish(at_s, at_s, at_s, at_s + 1.0, TIMED_OUT)
+        else:
+            ledger.finish(at_s, at_s, math.nan, at_s + 1.0, NO_CONNECTION)
+    ledger.fold()
+    section = sections_of(ledger)[0]
+    assert (section.unanswered, section.offered - section.sent) == (50, unsent)
+    assert section.latency is not None
+    assert (section.latency.count, section.latency.p99_s) == (100, pytest.approx(1.0))
+    assert max(window.max_s or 0.0 for window in windows_of(ledger)) == pytest.approx(1.0)
 
 
 @settings(deadline=None)  # a busy machine is no failure

@@ -1,6 +1,7 @@
 """The shell against real loopback sockets: every kind of answer, and every kind of none."""
 
 import asyncio
+import errno
 import socket
 import time
 from collections.abc import Awaitable, Callable
@@ -10,6 +11,7 @@ import msgspec
 import pytest
 
 from pulse_ai.bench import load
+from pulse_ai.bench.load.link import Link
 
 pytestmark = pytest.mark.process
 
@@ -129,6 +131,54 @@ async def test_each_kind_of_answer_is_counted_as_what_it_is(
     total = (await run(server.port, rate="200", duration_s=0.1)).total
     assert total is not None
     assert (total.answered, total.good, total.refused, total.failed) == (20, good, refused, failed)
+
+
+class Answers:
+    """Takes what a link tells, without a run behind it."""
+
+    def __init__(self) -> None:
+        self.came: list[tuple[int, bool]] = []
+        self.lost = 0
+
+    def link_opened(self, link: Link) -> None:
+        pass
+
+    def link_answered(self, link: Link, status: int, *, keep: bool) -> None:
+        self.came.append((status, keep))
+
+    def link_lost(self, link: Link) -> None:
+        self.lost += 1
+
+
+@pytest.mark.parametrize("hints", [b"", b"HTTP/1.1 103 Early Hints\r\nLink: a\r\n\r\n"], ids=["", "hints"])
+@pytest.mark.parametrize("cut_at", range(1, 50))
+def test_an_answer_without_a_length_ends_with_the_connection_wherever_its_head_is_cut(
+    hints: bytes, cut_at: int
+):
+    answers = Answers()
+    link = Link(answers)
+    whole = hints + b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nwhatever"
+    link.data_received(whole[:cut_at])
+    link.data_received(whole[cut_at:])
+    link.connection_lost(None)
+    assert (answers.came, answers.lost) == ([(200, False)], 1)
+
+
+@pytest.mark.parametrize(
+    "cut_short",
+    [
+        b"HTTP/1.1 200 OK\r\nConnection: close\r\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhel",
+        b"HTTP/1.1 103 Early Hints\r\n\r\n",
+        b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\n",
+    ],
+)
+def test_an_answer_that_is_cut_short_is_none(cut_short: bytes):
+    answers = Answers()
+    link = Link(answers)
+    link.data_received(cut_short)
+    link.connection_lost(None)
+    assert (answers.came, answers.lost) == ([], 1)
 
 
 @pytest.mark.parametrize(
@@ -257,6 +307,23 @@ async def test_a_generator_that_is_held_up_says_so(server: Server):
     report = await run(server.port, rate="200", duration_s=0.25, lag_bound_s=0.03)
     assert report.generator.limited
     assert "the generator was the bottleneck" in report.generator.text
+
+
+async def test_a_generator_without_a_file_left_does_not_blame_the_service(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+):
+    async def answer(number: int) -> bytes:
+        return OK
+
+    async def no_file(*_arguments: object) -> None:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    await server.start(answer)
+    monkeypatch.setattr(asyncio.get_running_loop(), "create_connection", no_file, raising=True)
+    report = await run(server.port, rate="200", duration_s=0.1)
+    assert outcomes(report) == {"the generator had no socket left": 20}
+    assert report.generator.limited
+    assert "for 20 requests; raise the limit of open files" in report.generator.text
 
 
 async def test_cancelling_a_run_closes_its_connections(server: Server):

@@ -90,6 +90,9 @@ def test_slow_figures_can_be_taken_from_an_earlier_report_of_the_same_machine(re
     both = report.with_figures_of(alone)
     assert both.find("matmul", "pure Python", 32) == alone.figures[0]
     assert len(both.figures) == len(report.figures) + 1
+    back = alone.with_figures_of(report)  # whose peak is of what was not measured in this one
+    assert back.peaks == report.peaks
+    assert all(0.0 < back.share(figure) <= 1.0 for figure in back.figures if figure.work == "matmul")
     other = msgspec.structs.replace(alone, versions={"numpy": "0"})
     with pytest.raises(ValueError, match="another machine or other versions"):
         report.with_figures_of(other)

@@ -149,6 +149,32 @@ def test_steps_that_the_generator_spoilt_are_marked_and_named():
     assert any(judged.text.startswith("overload was not reached") for judged in report.verdicts)
 
 
+def claim(report: ProofReport, begins: str) -> str:
+    """Return a claim that holds by its first words; nothing where it does not hold."""
+    return next((v.text for v in report.verdicts if v.text.startswith(begins) and v.holds), "")
+
+
+def test_a_calm_step_that_the_generator_spoilt_is_not_judged():
+    late = made.point(0.25, (200, 20, 0.02), (200, 5, 0.4), limited="the generator was the bottleneck")
+    report = made.report(batched=made.side(16, 100.0, late, *made.good_points()[1:]))
+    assert claim(report, "up to 80%") == ""  # no calm step is left
+    calm = (late, *made.good_points())
+    report = made.report(single=made.side(1, 60.0, *calm), batched=made.side(16, 100.0, *calm))
+    assert claim(report, "up to 80%").endswith("not judged at 0.25 times: the generator was the bottleneck")
+
+
+def test_the_latency_of_batching_is_not_compared_with_one_that_the_generator_spoilt():
+    slow = made.point(1.0, (200, 100, 0.2), limited="the generator was the bottleneck")
+    single = made.side(1, 60.0, made.good_points()[0], slow, made.good_points()[2])
+    told = claim(made.report(single=single), "batching does not cost latency: at 50/s")
+    assert told.endswith("not judged at 1 times: the generator was the bottleneck")
+
+
+@pytest.mark.parametrize(("deadline_s", "timeout_s"), [(0.25, 10.0), (60.0, 120.02)])
+def test_the_generator_waits_for_an_answer_for_longer_than_its_deadline(deadline_s: float, timeout_s: float):
+    assert dataclasses.replace(made.PLAN, deadline_s=deadline_s).timeout_s == pytest.approx(timeout_s)
+
+
 def test_the_text_and_the_page_hold_every_verdict():
     report = made.report()
     text, page = to_text(report), to_html(report)

@@ -77,6 +77,18 @@ def test_the_interval_holds_the_true_ratio_about_as_often_as_it_says():
     assert held >= 33  # 38 are expected of 40
 
 
+@pytest.mark.parametrize("paired", [True, False])
+@pytest.mark.parametrize("count", [2, 3, 5])
+def test_two_jobs_that_are_alike_are_seldom_told_apart_however_few_the_rounds(count: int, paired: bool):
+    rng = np.random.default_rng(7)
+    told = 0
+    for trial in range(100):
+        states = rng.normal(1.0, 0.02, (2, count)).tolist()  # of the machine, in each round of each job
+        first, second = ([[state * (1.0 + 0.001 * n) for n in range(20)] for state in one] for one in states)
+        told += compare(first, second, names=("a", "b"), paired=paired, seed=trial).significant
+    assert told <= 12  # 5 are expected of 100
+
+
 def test_a_slow_spell_that_meets_both_does_not_widen_a_paired_interval():
     rng = np.random.default_rng(5)
     drift = [1.0, 1.5, 1.0, 2.0, 1.2, 1.0, 3.0, 1.0, 1.1, 1.0]

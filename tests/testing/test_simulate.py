@@ -9,7 +9,8 @@ from msgspec import structs
 
 from pulse_ai.core import SchedulerSettings
 from pulse_ai.serving import Scheduler
-from pulse_ai.testing import Faults, Scenario, Traffic, Violation, simulate
+from pulse_ai.testing import Faults, Scenario, Traffic, Violation, record, simulate
+from pulse_ai.testing.judge import Judge
 from pulse_ai.testing.script import draw_arrivals, draw_fates, draw_steps
 from pulse_ai.testing.simulate import Day, play
 
@@ -35,6 +36,25 @@ ROUGH = Scenario(
         jump_every_s=0.83,
     ),
 )
+
+
+@pytest.mark.parametrize("rate", [300.0, 500.0])
+def test_the_most_that_waited_is_the_same_however_seldom_everything_is_counted(rate: float) -> None:
+    scenario = Scenario(seed=3, traffic=Traffic(requests=2000, rate=rate))
+    seldom, always = simulate(scenario), simulate(record(scenario))
+    assert seldom.largest_queue_items == always.largest_queue_items > 0
+
+
+def test_what_runs_is_kept_as_the_scheduler_counts_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    looks: list[bool] = []
+
+    def counts(self: Judge) -> None:
+        looks.append(self._scheduler.statistics().running_items == len(self._world.running))
+
+    monkeypatch.setattr(Judge, "counts", counts)
+    simulate(record(ROUGH))
+    assert len(looks) > 300
+    assert all(looks)
 
 
 def test_the_same_seed_gives_the_same_run() -> None:

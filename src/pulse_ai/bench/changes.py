@@ -8,7 +8,7 @@ and the gate must be wider than what two runs of the same service differ by on t
 __all__ = ("Change", "Changes", "Saved", "compare_reports", "read_saved")
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -16,7 +16,7 @@ import msgspec
 
 from pulse_ai.bench.load.report import LoadReport, Section
 from pulse_ai.bench.machine import Machine
-from pulse_ai.bench.proof.report import ProofReport
+from pulse_ai.bench.proof.report import Point, ProofReport
 from pulse_ai.bench.suite.report import SuiteReport
 
 Saved = SuiteReport | LoadReport | ProofReport
@@ -94,8 +94,8 @@ class Changes(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def passed(self) -> bool:
-        """Whether nothing is worse than the gate allows, and nothing that was measured is gone."""
-        return not self.regressions and (self.gate is None or not self.missing)
+        """Whether nothing is worse than the gate allows, nothing that was measured is gone, and something was."""
+        return self.gate is None or (bool(self.rows) and not self.regressions and not self.missing)
 
 
 def read_saved(path: Path) -> Saved:
@@ -120,7 +120,8 @@ def compare_reports(
 ) -> Changes:
     """Compare two reports of the same kind, figure by figure.
 
-    Steps are told apart by their rates in a load, and by their shares of capacity in a proof.
+    Steps are told apart by their rates in a load, and by their shares of capacity in a proof; the one that ends
+    at the highest rate that is offered is whatever share that is.
 
     Args:
         earlier: What is compared with.
@@ -155,8 +156,19 @@ def _figures(report: LoadReport | ProofReport) -> dict[str, _Figure]:
         return dict(_of_proof(report))
     steps = () if report.generator.limited else report.steps
     return {
-        f"{section.label}/s: {name}": figure for section in steps for name, figure in _of_section(section)
+        f"{step}: {name}": figure
+        for step, section in zip(_step_names(steps), steps, strict=True)
+        for name, figure in _of_section(section)
     }
+
+
+def _step_names(steps: Sequence[Section]) -> list[str]:
+    """Name steps by their rates; one whose rate came before is told apart by which time it is."""
+    labels = [section.label for section in steps]
+    times = [labels[: place + 1].count(label) for place, label in enumerate(labels)]
+    return [
+        f"{label}/s" + (f" ({time})" if time > 1 else "") for label, time in zip(labels, times, strict=True)
+    ]
 
 
 def _of_proof(report: ProofReport) -> Iterator[tuple[str, _Figure]]:
@@ -166,9 +178,15 @@ def _of_proof(report: ProofReport) -> Iterator[tuple[str, _Figure]]:
         for point in side.points:
             if point.limited is None:
                 for what, figure in _of_section(point.section):
-                    yield f"{name}, {point.share:.0%}: {what}", figure
+                    yield f"{name}, {_load(point, report.ladder)}: {what}", figure
     for what, figure in _of_section(report.trace.section):
         yield f"workers killed: {what}", figure
+
+
+def _load(point: Point, ladder: Sequence[float]) -> str:
+    """Name the load of a step: its share of capacity, or that the generator could offer no more."""
+    asked = any(math.isclose(point.share, share) for share in ladder)
+    return f"{point.share:.0%}" if asked else "the highest rate"
 
 
 def _of_section(section: Section) -> Iterator[tuple[str, _Figure]]:

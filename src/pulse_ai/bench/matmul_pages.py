@@ -7,7 +7,7 @@ import msgspec
 from pulse_ai.bench.charts import Axis, Bar, Mark, Series, bar_chart, line_chart
 from pulse_ai.bench.matmul_report import Figure, MatmulReport
 from pulse_ai.bench.page import facts, page, paragraph, section, table
-from pulse_ai.bench.text import columns, duration
+from pulse_ai.bench.text import columns, duration, figures
 
 _PRODUCT_HEAD = ("backend", "size", "median", "GFLOP/s", "share of peak", "runs")
 _CHAIN_HEAD = ("backend", "size", "median", "runs")
@@ -99,7 +99,7 @@ def _product_rows(report: MatmulReport) -> list[tuple[str, ...]]:
             figure.backend,
             str(figure.size),
             duration(figure.median_s),
-            f"{figure.gflops:.3g}",
+            figures(figure.gflops, 3),
             f"{report.share(figure):.1%}",
             str(len(figure.samples_s)),
         )

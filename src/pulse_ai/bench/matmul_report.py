@@ -100,6 +100,8 @@ class MatmulReport(msgspec.Struct, frozen=True, kw_only=True):
     def with_figures_of(self, earlier: "MatmulReport") -> "MatmulReport":
         """Return the report with those figures of an earlier one that were not measured in this one.
 
+        A peak is the faster of the two, so that no figure is above it.
+
         Raises:
             ValueError: The earlier one is of another machine or other versions.
         """
@@ -107,7 +109,14 @@ class MatmulReport(msgspec.Struct, frozen=True, kw_only=True):
         mine = {(figure.work, figure.backend, figure.size) for figure in self.figures}
         added = [f for f in earlier.figures if (f.work, f.backend, f.size) not in mine]
         figures = sorted([*self.figures, *added], key=lambda f: (f.work != "matmul", f.size, f.gflops))
-        return msgspec.structs.replace(self, figures=tuple(figures))
+        devices = {**earlier.peaks, **self.peaks}
+        peaks = {
+            device: max(
+                (found.peaks.get(device, peak) for found in (earlier, self)), key=lambda one: one.gflops
+            )
+            for device, peak in devices.items()
+        }
+        return msgspec.structs.replace(self, figures=tuple(figures), peaks=peaks)
 
     def times_faster(self, work: str, fast: str, slow: str, size: int) -> float | None:
         """Return how many times one backend is as fast as another, by medians; None where not measured."""

@@ -6,6 +6,8 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from pulse_ai.bench.text import figures
+
 _STEPS = (1.0, 2.0, 2.5, 5.0, 10.0)
 _PREFIXES = ((1e9, "G"), (1e6, "M"), (1e3, "k"))
 _SMALLEST = 1e-12  # stands in for values that a log scale cannot show
@@ -130,5 +132,5 @@ def short_number(value: float) -> str:
     """
     for size, letter in _PREFIXES:
         if abs(value) >= size:
-            return f"{value / size:.3g}{letter}"
-    return f"{value:.3g}"
+            return f"{figures(value / size, 3)}{letter}"
+    return figures(value, 3)

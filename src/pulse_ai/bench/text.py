@@ -1,6 +1,6 @@
 """Plain text for reports: columns that line up, and durations written as a person would."""
 
-__all__ = ("columns", "duration", "per_second")
+__all__ = ("columns", "duration", "figures", "per_second")
 
 import math
 from collections.abc import Sequence
@@ -8,19 +8,30 @@ from collections.abc import Sequence
 _UNITS = ((1.0, "s"), (1e-3, "ms"), (1e-6, "us"), (1e-9, "ns"))
 
 
+def figures(value: float, count: int) -> str:
+    """Write a number with so many figures; one that is too long for them in full, and never with an exponent.
+
+    Example:
+        >>> [figures(value, 3) for value in (0.012345, 250.0, 999.7, 12345.6)]
+        ['0.0123', '250', '1,000', '12,346']
+    """
+    text = f"{value:.{count}g}"
+    return f"{value:,.0f}" if "e+" in text else text
+
+
 def duration(seconds: float | None) -> str:
     """Write a duration with three figures and the unit that suits it; ``-`` where there is none.
 
     Example:
-        >>> [duration(s) for s in (None, 0.0, 42e-9, 0.0071234, 1.5, 120.0)]
-        ['-', '0 s', '42 ns', '7.12 ms', '1.5 s', '120 s']
+        >>> [duration(s) for s in (None, 0.0, 42e-9, 0.0071234, 1.5, 120.0, 4321.0)]
+        ['-', '0 s', '42 ns', '7.12 ms', '1.5 s', '120 s', '4,321 s']
     """
     if seconds is None or math.isnan(seconds):
         return "-"
     size, unit = next(
         ((s, u) for s, u in _UNITS if abs(seconds) >= s), (1.0, "s") if seconds == 0.0 else _UNITS[-1]
     )
-    return f"{seconds / size:.3g} {unit}"
+    return f"{figures(seconds / size, 3)} {unit}"
 
 
 def per_second(rate: float) -> str:

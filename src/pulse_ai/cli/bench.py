@@ -65,7 +65,7 @@ def load_command(  # noqa: PLR0913 - each is an option of the command line
 ) -> None:
     """See ``_LOAD_HELP``."""
     with usage_errors():
-        rules = load.parse_slo(slo) if slo else ()
+        rules = () if slo is None else load.parse_slo(slo)
         plan = load.LoadPlan(
             steps=load.parse_rates(rate, duration_s=duration),
             shape="poisson" if poisson else "constant",
@@ -83,9 +83,9 @@ def load_command(  # noqa: PLR0913 - each is an option of the command line
         load.require_known(target)
     with LoadView(Console(stderr=True)) as view:
         report = load.run_load_sync(plan, target, requests, rules=rules, watch=view.show)
-    draw_load(Console(), report)
     with usage_errors():
         _write(report, json_file, html_file)
+    draw_load(Console(), report)
     raise typer.Exit(0 if report.passed else 1)
 
 
@@ -103,7 +103,10 @@ def _headers(lines: list[str]) -> dict[str, str]:
     pairs = [line.partition(":") for line in lines]
     if wrong := [line for line, (_, colon, _) in zip(lines, pairs, strict=True) if not colon]:
         raise ValueError(f"{wrong[0]!r} is not a header such as 'X-Request-Timeout-Ms: 250'")
-    return {name.strip(): value.strip() for name, _, value in pairs}
+    headers = {name.strip(): value.strip() for name, _, value in pairs}
+    if len(headers) < len(pairs):
+        raise ValueError("a header is given twice; put its values into one, with a comma between them")
+    return headers
 
 
 def _write(report: load.LoadReport, json_file: Path | None, html_file: Path | None) -> None:

@@ -43,12 +43,12 @@ def matmul(  # noqa: PLR0913 - an option is an argument
             report = measured.run_matmul(
                 chosen, full=full, rounds=rounds, only=only, earlier=earlier, tell=status.update
             )
-    typer.echo(pages.matmul_text(report))
     with usage_errors():
         if json_file is not None:
             json_file.write_text(pages.matmul_json(report), "utf-8")
         if html_file is not None:
             html_file.write_text(pages.matmul_html(report), "utf-8")
+    typer.echo(pages.matmul_text(report))
 
 
 def _sizes(text: str) -> tuple[int, ...]:

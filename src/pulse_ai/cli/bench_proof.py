@@ -76,10 +76,10 @@ def proof(  # noqa: PLR0913 - an option is an argument
             kills=kills,
         )
     report = _carry_out(plan, served.title)
-    draw_proof(Console(), report)
     with usage_errors():
         json_file.write_bytes(msgspec.json.format(msgspec.json.encode(report), indent=1))
         html_file.write_text(proofs.to_html(report), "utf-8")
+    draw_proof(Console(), report)
     typer.echo(f"wrote {html_file} and {json_file}")
     raise typer.Exit(0 if report.passed else 1)
 

@@ -36,8 +36,8 @@ class Simulated(msgspec.Struct, frozen=True, kw_only=True):
         p99_s: Its 99th percentile.
         deaths: Workers that died.
         batches: Batches sent.
-        events: Events played, each followed by a check.
-        largest_queue_items: The most items that ever waited.
+        events: Events played; every offer, batch, kill and answer of them was checked.
+        largest_queue_items: The most items that waited after any event.
         lasted_s: Length of the run.
         took_s: Real time that it took.
         guarantees_held: Always true: a run that breaks one ends with the guarantee's name.
@@ -85,7 +85,7 @@ def simulate_command(  # noqa: PLR0913 - an option is an argument
     seeds: option.Seeds = 1,
     json_file: JsonFile = None,
 ) -> None:
-    """Play simulated traffic and faults against the scheduler, and check every guarantee at each event.
+    """Play simulated traffic and faults against the scheduler, and check what it does against the guarantees.
 
     The scheduler is the one that serves; only time, callers and workers are simulated. So a design can be judged
     at sizes that this machine cannot reach. Where a guarantee breaks, a small script that shows it is printed.
@@ -121,11 +121,11 @@ def simulate_command(  # noqa: PLR0913 - an option is an argument
         )
     days = [replace(scenario, seed=number) for number in range(seed, seed + seeds)]
     found = _play(days)
-    typer.echo(_text(found))
-    Console().print(f"[green]yes[/] all guarantees held over {found.events:,} events", highlight=False)
     if json_file is not None:
         with usage_errors():
             json_file.write_bytes(msgspec.json.format(msgspec.json.encode(found), indent=1))
+    typer.echo(_text(found))
+    Console().print(f"[green]yes[/] all guarantees held over {found.events:,} events", highlight=False)
 
 
 def _show_small(scenario: Scenario) -> None:

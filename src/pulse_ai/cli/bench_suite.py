@@ -4,6 +4,7 @@ __all__ = ("compare", "run")
 
 import importlib
 import importlib.util
+import math
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -38,7 +39,6 @@ def run(
     """
     with usage_errors():
         report = _of_user(target, _find(target).run)
-    draw_suite(Console(), report)
     with usage_errors():
         if json_file is not None:
             suites.save_report(report, json_file)
@@ -46,6 +46,7 @@ def run(
             markdown_file.write_text(suites.to_markdown(report), "utf-8")
         if html_file is not None:
             html_file.write_text(suites.to_html(report), "utf-8")
+    draw_suite(Console(), report)
 
 
 def compare(earlier: Earlier, later: Later, *, gate: Gate = None) -> None:
@@ -55,7 +56,7 @@ def compare(earlier: Earlier, later: Later, *, gate: Gate = None) -> None:
     """
     with usage_errors():
         before, after = read_saved(earlier), read_saved(later)
-        share = _share(gate) if gate else None
+        share = None if gate is None else _share(gate)
         found = _compared(before, after, share)
     if isinstance(found, suites.RunComparison):
         draw_runs(Console(), found)
@@ -80,9 +81,12 @@ def _compared(before: Saved, after: Saved, gate: float | None) -> suites.RunComp
 def _share(text: str) -> float:
     """Return the share that a percentage names."""
     try:
-        return float(text.removesuffix("%")) / 100.0
-    except ValueError as error:
-        raise ValueError(f"{text!r} is not a gate such as 5%") from error
+        share = float(text.removesuffix("%")) / 100.0
+    except ValueError:
+        share = math.nan
+    if math.isnan(share):
+        raise ValueError(f"{text!r} is not a gate such as 5%")
+    return share
 
 
 def _find(target: str) -> suites.Suite:

@@ -56,6 +56,7 @@ class World:
         clock_s: What the service's clock shows.
         paused_until_s: Until when the service stands or stood still.
         requests: Admitted ones without an answer.
+        running: Ids of those that are with a worker that lives.
         batches: By the worker that has them.
         alive: Workers.
         draining: Whether the service was told to stop.
@@ -67,6 +68,7 @@ class World:
     clock_s: float = 0.0
     paused_until_s: float = 0.0
     requests: dict[int, tuple[Ticket, Arrival]] = field(default_factory=dict[int, tuple[Ticket, Arrival]])
+    running: set[int] = field(default_factory=set[int])
     batches: dict[int, Sent] = field(default_factory=dict[int, Sent])
     alive: set[int] = field(default_factory=set[int])
     draining: bool = False
@@ -81,6 +83,9 @@ class Judge:
         scenario: What is played.
         world: The truth, kept by whoever plays.
         scheduler: The one that is judged.
+
+    Attributes:
+        largest_queue_items: The most requests that ``look_at_queue`` saw waiting.
     """
 
     def __init__(self, scenario: Scenario, world: World, scheduler: Scheduler) -> None:
@@ -163,19 +168,27 @@ class Judge:
         """Count everything that waits and runs, and compare."""
         world, settings, workers = self._world, self._scenario.settings, self._scenario.workers
         now = self._scheduler.statistics()
-        self.largest_queue_items = max(self.largest_queue_items, now.waiting_items)
         self._require("G1", now.lost == 0, f"{now.lost} requests are lost")
         held = now.waiting_items + now.running_items
         self._require(
             "G1", held == len(world.requests), f"{held} requests are held, not {len(world.requests)}"
         )
         running = sum(number in world.requests for batch in world.batches.values() for number in batch.ids)
-        self._require("G5", now.running_items == running, "a request is with a worker that has died")
+        self._require(
+            "G5",
+            now.running_items == running,
+            "a request is with a worker that has died",
+        )
         room = settings.queue_limit_items + workers * settings.batch_size
         self._require("G3", now.waiting_items <= room, f"{now.waiting_items} items wait")
         room_bytes = settings.queue_limit_bytes + workers * settings.batch_limit_bytes
         self._require("G3", now.waiting_bytes <= room_bytes, f"{now.waiting_bytes} bytes wait")
         self.readiness()
+
+    def look_at_queue(self) -> None:
+        """Note how many wait now; cheap enough for every event."""
+        waiting = len(self._world.requests) - len(self._world.running)
+        self.largest_queue_items = max(self.largest_queue_items, waiting)
 
     def ended(self, arrived: int) -> None:
         """Check, when nothing more can happen, that everyone has an answer."""

@@ -44,7 +44,7 @@ class SimulationReport:
         deaths: How many workers died.
         batches: How many batches were sent.
         events: How many events were played.
-        largest_queue_items: The most items that were seen waiting.
+        largest_queue_items: The most items that waited after any event.
     """
 
     answers: dict[str, int]
@@ -146,6 +146,7 @@ class _Player:
             self._pass_time(at_s, woken=kind == "wake")
             getattr(self, f"_{kind}")(what)
             self._poll()
+            self._judge.look_at_queue()
             self._played += 1
             if self._played % self._count_every == 0:
                 self._judge.counts()
@@ -212,6 +213,7 @@ class _Player:
 
     def _cancel(self, ticket_id: int) -> None:
         if self._world.requests.pop(ticket_id, None) is not None:
+            self._world.running.discard(ticket_id)
             self._answers["cancelled"] += 1
         self._scheduler.cancel(ticket_id)
 
@@ -257,6 +259,7 @@ class _Player:
         ends_at_s = float("inf") if fate.hangs else world.now_s + takes_s
         batch = Sent(action, [ticket.id for ticket in action.tickets], ends_at_s, poisoned)
         world.batches[action.worker_id] = batch
+        world.running.update(batch.ids)
         if fate.hangs:
             self._at(world.now_s + self._scenario.settings.overdue_s + _NOTICED_S, "look_at_hung", batch)
         else:
@@ -272,6 +275,7 @@ class _Player:
         if self._world.batches.get(worker_id) is not batch:
             return  # it was killed before
         del self._world.batches[worker_id]
+        self._world.running.difference_update(batch.ids)
         answers = [self._answer(ticket_id) for ticket_id in reversed(batch.ids)]
         result = Result(batch.action.batch_id, answers)
         self._scheduler.batch_done(worker_id, result, now_s=self._world.clock_s)
@@ -292,6 +296,8 @@ class _Player:
         self._deaths += 1
         world.alive.discard(worker_id)
         batch = world.batches.pop(worker_id, None)
+        if batch is not None:
+            world.running.difference_update(batch.ids)
         if batch is None or not batch.poisoned:
             world.unprovoked_deaths += 1
         self._scheduler.worker_lost(worker_id, now_s=world.clock_s)
@@ -333,6 +339,7 @@ class _Player:
     def _settle(self, action: Settle) -> None:
         self._judge.settled(action)
         del self._world.requests[action.ticket.id]
+        self._world.running.discard(action.ticket.id)
         if isinstance(action.outcome, RequestError):
             self._answers[action.outcome.code] += 1
         else:

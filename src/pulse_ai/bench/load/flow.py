@@ -12,8 +12,11 @@ and ``to_close``.
 __all__ = (
     "ABANDONED",
     "CLOSED",
+    "GIVEN_UP",
+    "NEVER_SENT",
     "NOT_CONNECTED",
     "NO_CONNECTION",
+    "NO_SOCKET",
     "OUTCOMES",
     "TIMED_OUT",
     "Flow",
@@ -29,6 +32,8 @@ CLOSED = -2
 ABANDONED = -3
 NOT_CONNECTED = -4
 NO_CONNECTION = -5
+NEVER_SENT = -6
+NO_SOCKET = -7
 
 OUTCOMES = {
     TIMED_OUT: "no answer in time",
@@ -36,8 +41,13 @@ OUTCOMES = {
     ABANDONED: "given up when the run was stopped",
     NOT_CONNECTED: "could not connect",
     NO_CONNECTION: "no connection was free in time",
+    NEVER_SENT: "not sent when the run was stopped",
+    NO_SOCKET: "the generator had no socket left",
 }
 """What each negative code means. The first three were sent and not answered; the others never left."""
+
+GIVEN_UP = (TIMED_OUT, NO_CONNECTION)
+"""Ended because their time ran out, sent or not: what they would have taken is at least that long."""
 
 LinkT = TypeVar("LinkT", bound=Hashable)
 Finish = Callable[[float, float, float, float, int], None]
@@ -131,11 +141,16 @@ class Flow(Generic[LinkT]):
         else:
             self._free.append(link)
 
-    def open_failed(self, now_s: float) -> None:
-        """Take the news that a connection could not be opened; the oldest waiting request ends with it."""
+    def open_failed(self, now_s: float, *, code: int = NOT_CONNECTED) -> None:
+        """Take the news that a connection could not be opened; the oldest waiting request ends with it.
+
+        Args:
+            now_s: When.
+            code: Whose fault it was: ``NOT_CONNECTED`` or ``NO_SOCKET``.
+        """
         self._opening -= 1
         if self._waiting:
-            self._finish(*self._waiting.popleft(), math.nan, now_s, NOT_CONNECTED)
+            self._finish(*self._waiting.popleft(), math.nan, now_s, code)
         self._ask_for_more()
 
     def answered(self, link: LinkT, status: int, now_s: float, *, keep: bool) -> None:
@@ -169,7 +184,7 @@ class Flow(Generic[LinkT]):
     def abandon(self, now_s: float) -> None:
         """End all that is left: the person who started the run will not wait."""
         while self._waiting:
-            self._finish(*self._waiting.popleft(), math.nan, now_s, NO_CONNECTION)
+            self._finish(*self._waiting.popleft(), math.nan, now_s, NEVER_SENT)
         self._cut(list(self._busy), now_s, ABANDONED)
 
     def _cut(self, links: list[LinkT], now_s: float, code: int) -> None:

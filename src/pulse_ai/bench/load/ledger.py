@@ -18,13 +18,14 @@ import numpy as np
 import numpy.typing as npt
 
 from pulse_ai.bench.histogram import Histogram
-from pulse_ai.bench.load.flow import TIMED_OUT
+from pulse_ai.bench.load.flow import GIVEN_UP
 from pulse_ai.bench.load.plan import LoadPlan, Step, stages
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
 
 _MOST_WINDOWS = 400
+_ROUNDING = 1e-6  # of a window
 REFUSALS = (429, 503)
 
 
@@ -36,7 +37,8 @@ class StepCounts:
         step: The step.
         good: Successes within the plan's limit.
         by_code: Latency from the planned instant, for each status or negative code.
-        latency: The same for successes, and for requests given up (at the time they were: a lower bound).
+        latency: The same for successes, and for requests given up, sent or not (at the time they were: a
+            lower bound).
         service: From sending to the answer, for successes: what a closed-loop tool would report.
         lag: From due to noticed: the generator's own delay.
         wait: From noticed to sent: waiting for a free connection.
@@ -124,16 +126,18 @@ class Ledger:
         self._count_windows(ends)
 
     def _count_windows(self, ends: "_Ends") -> None:
-        which = (ends.planned_s / self.window_s).astype(np.int64)
-        came = (ends.ended_s[ends.succeeded & (ends.ended_s < self.ends_s[-1])] / self.window_s).astype(
-            np.int64
-        )
+        which = self._windows_at(ends.planned_s)
+        came = self._windows_at(ends.ended_s[ends.succeeded & (ends.ended_s < self.ends_s[-1])])
         while len(self.windows) <= int(max(which.max(), came.max(initial=0))):
             self.windows.append(WindowCounts())
         for index, count in enumerate(np.bincount(came).tolist()):
             self.windows[index].came += count
         for index in cast("list[int]", np.unique(which).tolist()):
             _count_window(self.windows[index], ends.only(which == index), self._within_s)
+
+    def _windows_at(self, instants_s: Floats) -> npt.NDArray[np.int64]:
+        """Return the window of each instant; one at a border is in the later, though 0.3 / 0.1 is below 3."""
+        return np.floor(instants_s / self.window_s + _ROUNDING).astype(np.int64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,13 +167,17 @@ class _Ends:
     def succeeded(self) -> Bools:
         return (self.codes >= 200) & (self.codes < 300)
 
+    @property
+    def given_up(self) -> Bools:
+        return np.isin(self.codes, GIVEN_UP)
+
 
 def _count_step(counts: StepCounts, ends: _Ends, within_s: float) -> None:
     succeeded, latency_s = ends.succeeded, ends.latency_s
     counts.good += int((succeeded & (latency_s <= within_s)).sum())
     for code in np.unique(ends.codes).tolist():
         counts.by_code.setdefault(code, Histogram()).record(latency_s[ends.codes == code])
-    counts.latency.record(latency_s[succeeded | (ends.codes == TIMED_OUT)])
+    counts.latency.record(latency_s[succeeded | ends.given_up])
     counts.service.record((ends.ended_s - ends.sent_s)[succeeded])
     counts.lag.record(ends.noticed_s - ends.planned_s)
     counts.wait.record((ends.sent_s - ends.noticed_s)[np.isfinite(ends.sent_s)])
@@ -181,7 +189,7 @@ def _count_window(counts: WindowCounts, ends: _Ends, within_s: float) -> None:
     counts.succeeded += int(succeeded.sum())
     counts.good += int((succeeded & (latency_s <= within_s)).sum())
     counts.refused += int(np.isin(ends.codes, REFUSALS).sum())
-    counts.latency.record(latency_s[succeeded | (ends.codes == TIMED_OUT)])
+    counts.latency.record(latency_s[succeeded | ends.given_up])
 
 
 def _window_length(total_s: float) -> float:

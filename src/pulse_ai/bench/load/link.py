@@ -7,6 +7,8 @@ from typing import Any, Protocol, cast
 
 import httptools
 
+_MOST_HEAD_BYTES = 64 * 1024  # of an answer are kept until it is whole
+
 
 class LinkEvents(Protocol):
     """What a connection tells the run."""
@@ -31,23 +33,23 @@ class Link(asyncio.Protocol):
         events: Told what happens.
     """
 
-    __slots__ = ("_events", "_first", "_parser", "_transport")
+    __slots__ = ("_begun", "_events", "_parser", "_transport")
 
     def __init__(self, events: LinkEvents) -> None:
         self._events = events
         self._parser: Any = httptools.HttpResponseParser(self)
         self._transport: asyncio.Transport | None = None
-        self._first = b""
+        self._begun = b""
 
     def send(self, request: bytes) -> None:
         """Write one request; nothing happens where the connection has already ended."""
-        self._first = b""
+        self._begun = b""
         if self._transport is not None:
             self._transport.write(request)
 
     def cut(self) -> None:
         """End the connection without waiting for the other side."""
-        self._first = b""
+        self._begun = b""
         if self._transport is not None:
             self._transport.abort()
 
@@ -58,29 +60,32 @@ class Link(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Called by asyncio."""
-        self._first = self._first or data
+        if len(self._begun) < _MOST_HEAD_BYTES:
+            self._begun += data
         try:
             self._parser.feed_data(data)
-        except httptools.HttpParserError:
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade):  # after 101 it is no HTTP
             self.cut()
 
     def on_message_complete(self) -> None:
         """Called by the parser at the end of each answer."""
-        self._first = b""
         status: int = self._parser.get_status_code()
-        if status >= 200:  # 100 Continue and 103 Early Hints come before the answer
+        if status < 200:  # 100 Continue and 103 Early Hints come before the answer
+            self._begun = self._begun.partition(b"\r\n\r\n")[2]
+        else:
+            self._begun = b""
             self._events.link_answered(self, status, keep=self._parser.should_keep_alive())
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Called by asyncio."""
         self._transport = None
-        if exc is None and _ends_with_the_connection(self._first):
+        if exc is None and _ends_with_the_connection(self._begun):
             self._events.link_answered(self, self._parser.get_status_code(), keep=False)
         self._events.link_lost(self)
 
 
-def _ends_with_the_connection(first: bytes) -> bool:
-    r"""Tell whether an answer, by the bytes it began with, has no length and so ends where the stream ends.
+def _ends_with_the_connection(begun: bytes) -> bool:
+    r"""Tell whether an answer, by its first bytes, has no length and so ends where the stream ends.
 
     Example:
         >>> _ends_with_the_connection(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nhello")
@@ -88,5 +93,5 @@ def _ends_with_the_connection(first: bytes) -> bool:
         >>> _ends_with_the_connection(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhello")
         False
     """
-    head, end, _ = first.lower().partition(b"\r\n\r\n")
+    head, end, _ = begun.lower().partition(b"\r\n\r\n")
     return bool(end) and b"\r\ncontent-length:" not in head and b"\r\ntransfer-encoding:" not in head

@@ -19,14 +19,15 @@ __all__ = (
 )
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import msgspec
 
 from pulse_ai.bench.histogram import Histogram
-from pulse_ai.bench.load.flow import ABANDONED, CLOSED, OUTCOMES, TIMED_OUT
+from pulse_ai.bench.load.flow import ABANDONED, CLOSED, NO_SOCKET, OUTCOMES, TIMED_OUT
 from pulse_ai.bench.load.ledger import REFUSALS, Ledger, StepCounts, WindowCounts
 from pulse_ai.bench.machine import Machine
+from pulse_ai.bench.text import figures
 
 _SENT_UNANSWERED = (TIMED_OUT, CLOSED, ABANDONED)
 
@@ -73,9 +74,9 @@ class Section(msgspec.Struct, frozen=True, kw_only=True):
         refused: 429 and 503 answers.
         failed: Other answers.
         unanswered: No whole answer came: given up, closed, abandoned, or never sent (no connection could be
-            made, or none was free in time).
-        latency: From the planned instant, of 2xx answers and of requests given up (a lower bound for those).
-            None where there were none.
+            made, none was free in time, or the run was stopped).
+        latency: From the planned instant, of 2xx answers and of requests given up, sent or not (a lower bound for
+            those). None where there were none.
         service: From sending, of 2xx answers: what a closed-loop tool would have shown.
         lag: The generator's own delay, from due to noticed.
         wait: From noticed to sent: waiting for a free connection.
@@ -300,20 +301,30 @@ def _window(at_s: float, counts: WindowCounts) -> Window:
     )
 
 
-def check_generator(total: Section | None, *, lag_bound_s: float) -> GeneratorCheck:
+def check_generator(steps: Sequence[Section], *, lag_bound_s: float) -> GeneratorCheck:
     """Return whether the generator's own delay was too long to call the figures the service's.
 
     Args:
-        total: The whole run.
+        steps: The counted steps. The one with the longest delay decides: a closed loop plans nothing ahead and so
+            has none, and its many requests must not hide that of another step.
         lag_bound_s: The longest 99th percentile of send lag that is accepted, in seconds.
     """
-    lag_s = total.lag.p99_s if total and total.lag else 0.0
+    shut_out = sum(
+        row.count for step in steps for row in step.by_status if row.outcome == OUTCOMES[NO_SOCKET]
+    )
+    if shut_out:
+        return GeneratorCheck(
+            limited=True,
+            text=f"the generator was the bottleneck: it had no file or port left for {shut_out:,} requests; raise "
+            "the limit of open files (ulimit -n) or lower --connections",
+        )
+    lag_s = max((step.lag.p99_s for step in steps if step.lag), default=0.0)
     bound = f"(bound {lag_bound_s * 1e3:g} ms)"
     if lag_s > lag_bound_s:
         return GeneratorCheck(
             limited=True,
-            text=f"the generator was the bottleneck: its send lag was {lag_s * 1e3:.3g} ms at p99 {bound}; "
-            "latencies are too high by about as much, so offer less or give it a core of its own",
+            text=f"the generator was the bottleneck: its send lag was {figures(lag_s * 1e3, 3)} ms at p99 {bound};"
+            " latencies are too high by about as much, so offer less or give it a core of its own",
         )
-    text = f"the generator kept up: send lag {lag_s * 1e3:.3g} ms at p99 {bound}"
+    text = f"the generator kept up: send lag {figures(lag_s * 1e3, 3)} ms at p99 {bound}"
     return GeneratorCheck(limited=False, text=text)

@@ -3,6 +3,7 @@
 __all__ = ("Progress", "loop_factory", "run_load", "run_load_sync")
 
 import asyncio
+import errno
 import gc
 import math
 import signal
@@ -14,7 +15,7 @@ from datetime import UTC, datetime
 from itertools import cycle
 
 from pulse_ai.bench.load.alarm import open_alarm
-from pulse_ai.bench.load.flow import Flow
+from pulse_ai.bench.load.flow import NO_SOCKET, NOT_CONNECTED, Flow
 from pulse_ai.bench.load.ledger import Ledger
 from pulse_ai.bench.load.link import Link
 from pulse_ai.bench.load.plan import LoadPlan
@@ -27,6 +28,7 @@ from pulse_ai.bench.load.verdicts import make_report
 _HOUSEKEEPING_S = 0.02  # how often timeouts are looked for
 _FOLD_S = 0.25  # how often ends are folded and progress is told
 _CLOSE_S = 5.0
+_OWN_FAULTS = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.EADDRNOTAVAIL)  # no file or port is left here
 _BURST = 64  # arrivals taken up before the sockets get a turn
 
 
@@ -204,8 +206,9 @@ class _Run:
                 await asyncio.get_running_loop().create_connection(
                     lambda: Link(self), self._target.host, self._target.port
                 )
-        except OSError:  # refused, unreachable, unknown or out of time
-            self._flow.open_failed(self._now_s())
+        except OSError as error:  # refused, unreachable, unknown or out of time; or none could be had here
+            code = NO_SOCKET if error.errno in _OWN_FAULTS else NOT_CONNECTED
+            self._flow.open_failed(self._now_s(), code=code)
             self._move()
 
     def link_opened(self, link: Link) -> None:

@@ -9,6 +9,7 @@ from typing import Literal, get_args
 import msgspec
 
 from pulse_ai.bench.load.report import Section
+from pulse_ai.bench.text import figures
 
 Metric = Literal[
     "p50", "p90", "p95", "p99", "p99.9", "max", "errors", "refused", "unanswered", "goodput", "rate"
@@ -131,5 +132,5 @@ def _value(metric: str, section: Section) -> float | None:
 
 def _written(metric: str, value: float) -> str:
     if metric in _TIMES:
-        return f"{value * 1e3:.4g} ms"
-    return f"{value:.4g}/s" if metric == "rate" else f"{value:.4%}"
+        return f"{figures(value * 1e3, 4)} ms"
+    return f"{figures(value, 4)}/s" if metric == "rate" else f"{value:.4%}"

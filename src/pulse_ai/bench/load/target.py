@@ -2,6 +2,7 @@
 
 __all__ = ("Target", "encode_requests", "parse_target", "read_bodies", "require_known")
 
+import re
 import socket
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 _PLACE = "$line"
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +40,8 @@ def parse_target(url: str) -> Target:
     """Return the target that a URL names.
 
     Raises:
-        ValueError: It is not an ``http://`` URL with a host. TLS is left out on purpose: it would measure the
-            generator's own encryption.
+        ValueError: It is not an ``http://`` URL with a host, or names a user or the port 0. TLS is left out on
+            purpose: it would measure the generator's own encryption.
 
     Example:
         >>> parse_target("http://127.0.0.1:8000/api/sentiment")
@@ -48,6 +50,8 @@ def parse_target(url: str) -> Target:
     parts = urlsplit(url)
     if parts.scheme != "http" or not parts.hostname:
         raise ValueError(f"{url!r} is not a URL such as http://127.0.0.1:8000/api/sentiment")
+    if parts.username is not None or parts.port == 0:
+        raise ValueError(f"{url!r} must name no user, who would not be sent, and a port from 1 to 65535")
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     if not path.isascii() or any(c <= " " for c in path):
         raise ValueError(f"the path of {url!r} must be percent-encoded")
@@ -89,9 +93,8 @@ def read_bodies(path: Path, *, template: str | None = None) -> tuple[bytes, ...]
     """
     if template is not None and _PLACE not in template:
         raise ValueError(f"the template {template!r} has no {_PLACE}")
-    lines = [
-        (number, line) for number, line in enumerate(path.read_text("utf-8").splitlines(), 1) if line.strip()
-    ]
+    text = path.read_text("utf-8-sig")  # which other programs write before their texts
+    lines = [(number, line) for number, line in enumerate(text.split("\n"), 1) if line.strip()]
     if not lines:
         raise ValueError(f"{path} has no lines to send")
     return tuple(_body(line, template, where=f"line {number} of {path}") for number, line in lines)
@@ -115,25 +118,43 @@ def encode_requests(
 
     Args:
         target: Where they go.
-        method: ``GET``, ``POST`` and so on, but not ``HEAD``, whose answers announce bodies that never come.
-        headers: Sent besides Host and Content-Length; a body is called JSON unless they say otherwise.
+        method: ``GET``, ``POST`` and so on, in capitals or not, but not ``HEAD``, whose answers announce bodies
+            that never come.
+        headers: Sent besides Host and Content-Length. A body is called JSON unless they say otherwise, and a Host
+            in them is sent in place of the target's; names are the same in capitals or not.
         bodies: Bodies, sent in turn.
 
     Raises:
-        ValueError: A header holds a line break, or the method is none that can be sent.
+        ValueError: A header has no name, comes twice, would say another length or holds a line break; or the
+            method is none that can be sent.
 
     Example:
         >>> target = parse_target("http://localhost/api")
         >>> encode_requests(target, method="POST", headers={}, bodies=[b"{}"])[0].split(b"\r\n")[:2]
         [b'POST /api HTTP/1.1', b'Host: localhost']
     """
-    if not method.isalpha() or method in ("HEAD", "CONNECT"):
+    verb = method.upper()
+    if not (verb.isascii() and verb.isalpha()) or verb in ("HEAD", "CONNECT"):
         raise ValueError(f"{method!r} is not a method that can be measured")
-    fields = {"Host": target.authority, **({"Content-Type": "application/json"} if bodies else {}), **headers}
-    if any(c in name + value for name, value in fields.items() for c in "\r\n\0"):
-        raise ValueError("a header must not hold a line break")
+    _require_sendable(headers)
+    usual = {"Host": target.authority, **({"Content-Type": "application/json"} if bodies else {})}
+    given = {name.lower() for name in headers}
+    fields = {**{name: value for name, value in usual.items() if name.lower() not in given}, **headers}
     head = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
-    start = f"{method} {target.path} HTTP/1.1\r\n{head}".encode("latin-1")
+    start = f"{verb} {target.path} HTTP/1.1\r\n{head}".encode("latin-1")
     if not bodies:
         return (start + b"\r\n",)
     return tuple(start + b"Content-Length: %d\r\n\r\n" % len(body) + body for body in bodies)
+
+
+def _require_sendable(headers: Mapping[str, str]) -> None:
+    names = [name.lower() for name in headers]
+    for name, value in headers.items():
+        if not _HEADER_NAME.fullmatch(name):
+            raise ValueError(f"{name!r} is not the name of a header")
+        if any(c in value for c in "\r\n\0"):
+            raise ValueError(f"the header {name!r} must not hold a line break")
+        if name.lower() in ("content-length", "transfer-encoding"):
+            raise ValueError(f"the header {name!r} is set by the length of the body")
+        if names.count(name.lower()) > 1:
+            raise ValueError(f"the header {name!r} is given twice")

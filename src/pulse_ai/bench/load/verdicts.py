@@ -51,7 +51,7 @@ def make_report(
         windows=windows_of(ledger),
         window_s=ledger.window_s,
         within_s=plan.within_s if math.isfinite(plan.within_s) else None,
-        generator=check_generator(total, lag_bound_s=plan.lag_bound_s),
+        generator=check_generator(steps, lag_bound_s=plan.lag_bound_s),
         stopped=math.isfinite(until_s),
         verdicts=verdicts,
         passed=all(verdict.holds for verdict in verdicts),

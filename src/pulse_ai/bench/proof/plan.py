@@ -62,6 +62,11 @@ class ProofPlan:
         return self.deadline_s + self.slack_s
 
     @property
+    def timeout_s(self) -> float:
+        """When the generator gives a request up, in seconds: long after an answer would be late."""
+        return max(10.0, 2.0 * self.within_s)
+
+    @property
     def trace_s(self) -> float:
         """How long the trace lasts, in seconds."""
         return self.seconds_a_step * (self.kills + 1)

@@ -136,6 +136,7 @@ async def _capacity(service: Service, plan: ProofPlan, batch_size: int) -> float
         steps=(Step(math.inf, plan.seconds_a_step),),
         warmup_s=min(1.0, plan.seconds_a_step),
         connections=max(8, 2 * batch_size),
+        timeout_s=_CAPACITY_LIMIT_MS / 1e3,
     )
     report = await _load(service, plan, load, limit_ms=_CAPACITY_LIMIT_MS)
     if report.total is None or report.total.good == 0:
@@ -159,6 +160,7 @@ async def _point(service: Service, plan: ProofPlan, share: float, rate: float) -
         shape="poisson",
         warmup_s=min(0.5, plan.seconds_a_step / 2),
         connections=_CONNECTIONS,
+        timeout_s=plan.timeout_s,
         within_s=plan.within_s,
     )
     watch = Watch()
@@ -184,6 +186,7 @@ async def _trace(plan: ProofPlan, capacity_per_s: float, tell: Tell) -> Trace:
         steps=(Step(rate, plan.trace_s),),
         shape="poisson",
         connections=_CONNECTIONS,
+        timeout_s=plan.timeout_s,
         within_s=plan.within_s,
     )
     watch = Watch(kills_at_s=plan.kills_at_s)

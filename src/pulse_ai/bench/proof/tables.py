@@ -3,7 +3,7 @@
 __all__ = ("FACT_HEAD", "STEP_HEAD", "fact_rows", "step_rows")
 
 from pulse_ai.bench.proof.report import Point, ProofReport, Side
-from pulse_ai.bench.text import duration, per_second
+from pulse_ai.bench.text import duration, figures, per_second
 
 STEP_HEAD = ("load", "offered", "goodput", "429", "late", "p50", "p95", "p99", "429 p99", "queue", "full")
 FACT_HEAD = ("service", "capacity", "ready after", "started with")
@@ -31,7 +31,7 @@ def _row(point: Point) -> list[str]:
 
 
 def _ms(seconds: float | None) -> str:
-    return "-" if seconds is None else f"{seconds * 1e3:.3g}"
+    return "-" if seconds is None else figures(seconds * 1e3, 3)
 
 
 def fact_rows(report: ProofReport) -> list[list[str]]:

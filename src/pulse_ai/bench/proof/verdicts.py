@@ -51,16 +51,18 @@ def _batching(single: Side, batched: Side) -> Iterator[Judged]:
     pairs = [
         (before, after)
         for before, after in zip(single.points, batched.points, strict=True)
-        if min(before.section.good, after.section.good) >= _CARRIED * max(before.section.offered, 1)
+        if not (before.limited or after.limited)
+        and min(before.section.good, after.section.good) >= _CARRIED * max(before.section.offered, 1)
     ]
+    doubt = _doubt([*single.points, *batched.points])
     if not pairs:
-        yield Judged("batching does not cost latency: no step was carried by both", holds=False)
+        yield Judged(f"batching does not cost latency: no step was carried by both{doubt}", holds=False)
         return
     before, after = pairs[-1]
     old_s, new_s = _p99(before.section), _p99(after.section)
     yield Judged(
         f"batching does not cost latency: at {per_second(after.rate)}, the most that both carry, p99 is "
-        f"{duration(new_s)} with it and {duration(old_s)} without",
+        f"{duration(new_s)} with it and {duration(old_s)} without{doubt}",
         new_s <= _SAME * old_s,
     )
 
@@ -68,12 +70,13 @@ def _batching(single: Side, batched: Side) -> Iterator[Judged]:
 def _overload(plan: ProofPlan, side: Side) -> Iterator[Judged]:
     calm = [point for point in side.points if point.share <= _CALM]
     if calm:
-        bad = sum(point.section.offered - point.section.good for point in calm)
-        offered = sum(point.section.offered for point in calm)
+        sections = [point.section for point in calm if not point.limited]
+        bad, offered = sum(s.offered - s.good for s in sections), sum(s.offered for s in sections)
         text = (
             f"up to {_CALM:.0%} of capacity every request is answered in time: {bad} of {offered:,} were not"
+            + _doubt(calm)
         )
-        yield Judged(text, bad == 0)
+        yield Judged(text, bad == 0 and bool(sections))
     fair = [point for point in side.points if not point.limited]
     told = [point for point in fair if point.share >= _OVERLOAD]
     doubt = _doubt(side.points)
@@ -118,7 +121,7 @@ def _refusals(told: Sequence[Point], doubt: str) -> Judged:
 
 def _doubt(points: Sequence[Point]) -> str:
     """Return which steps are not judged, because the generator's own delay decided their figures."""
-    limited = [f"{point.share:.3g}" for point in points if point.limited]
+    limited = list(dict.fromkeys(f"{point.share:.3g}" for point in points if point.limited))
     return f"; not judged at {', '.join(limited)} times: the generator was the bottleneck" if limited else ""
 
 

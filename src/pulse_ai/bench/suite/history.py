@@ -45,7 +45,7 @@ def compare_runs(earlier: SuiteReport, later: SuiteReport, *, gate: float | None
     Raises:
         ValueError: The gate is negative.
     """
-    if gate is not None and gate < 0.0:
+    if gate is not None and not gate >= 0.0:
         raise ValueError(f"a gate must not be negative, got {gate:g}")
     before, after = _by_name(earlier), _by_name(later)
     rows = {
