@@ -145,6 +145,19 @@ def test_an_answer_that_cannot_be_sliced_back_is_refused(compiler: Any) -> None:
         flat(np.ones((3, 2), np.float32))
 
 
+def test_an_axis_that_grows_with_two_names_is_refused(compiler: Any) -> None:
+    flat = compile(
+        lambda x: ops.reshape(x, (-1,)),
+        (template("n", "length"),),
+        buckets=Buckets(n=(1, 4), length=(1, 8)),
+        compiler=compiler,
+    )
+    with pytest.raises(
+        BadArgument, match=r"axis 0 of the answer of <lambda> grows with 'n' and with 'length'"
+    ):
+        flat(np.ones((3, 5), np.float32))
+
+
 def test_one_bucket_alone_is_sliced_too(compiler: Any) -> None:
     double = compile(
         lambda x: (x * 2.0, x.sum()), (template("n"),), buckets=Buckets(n=(4,)), compiler=compiler
