@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from pulse_ai.numerics import jit, keys, ops, xla_is_installed
+from pulse_ai.numerics.compilers import holding
 
 pytestmark = pytest.mark.skipif(not xla_is_installed(), reason="JAX is not installed")
 
@@ -177,6 +178,22 @@ def test_comparisons_and_logic(xy: Any) -> None:
     COMPARISONS.agree(*xy)
 
 
+MIXED = Group(
+    **called("equal", "less", "greater_equal", "add", "maximum", "minimum"),
+    where=lambda x, y: ops.where(x < y, x, y),
+)
+
+
+@quick
+@given(x=arrays(("int8", "int32"), (5,)), y=arrays(("uint32",), (5,)))
+def test_whole_numbers_with_and_without_sign_meet_in_32_bits(x: Any, y: Any) -> None:
+    import jax
+
+    with holding(strict=False), jax.numpy_dtype_promotion("standard"):
+        MIXED.agree(x, y)
+        MIXED.agree(np.array([-1], np.int32), np.array([2**32 - 1], np.uint32))
+
+
 ARITHMETIC = Group(
     **called("add", "subtract", "multiply", "maximum", "minimum"),
     where=lambda x, y: ops.where(x < y, x, y),
@@ -301,6 +318,8 @@ MOVES = Group(
     triu=ops.triu,
     sort=lambda x: ops.sort(x, axis=-1),
     argsort=lambda x: ops.argsort(x, axis=0),
+    sort_down=lambda x: ops.sort(x, axis=-1, descending=True),
+    argsort_down=lambda x: ops.argsort(x, axis=0, descending=True, stable=True),
     concat=lambda x: ops.concat([x, x], axis=1),
     stack=lambda x: ops.stack([x, x], axis=0),
     zeros_like=ops.zeros_like,
