@@ -5,6 +5,7 @@ Recording happens inside the function while it is traced, so a call that needs n
 
 __all__ = ("DefnStatistics", "History")
 
+import math
 import threading
 import time
 import warnings
@@ -55,7 +56,9 @@ class History:
         self._names = names
         self._limit = limit
         self._seen: dict[str, dict[str, None]] = {}
+        self._ended_s: dict[tuple[tuple[str, str], ...], float] = {}
         self._compilations = 0
+        self._alongside = 0
         self._trace_s = 0.0
         self._lock = threading.Lock()
 
@@ -64,19 +67,27 @@ class History:
         return DefnStatistics(compilations=self._compilations, trace_s=self._trace_s)
 
     def record(self, arguments: tuple[Any, ...], options: Mapping[str, Any], *, trace_s: float) -> None:
-        """Note one compilation; warn where there were too many."""
+        """Note one compilation, at its end; warn where there were too many.
+
+        Threads that call a new function at once trace it side by side: that counts once for the warning.
+        """
         signature = signature_of(self._names, arguments) | {
             f"option {name}": repr(value) for name, value in options.items()
         }
+        key, ended_s = tuple(signature.items()), clock_s()
         with self._lock:
+            alongside = ended_s - trace_s < self._ended_s.get(key, -math.inf)
+            if alongside or key in self._ended_s or len(self._ended_s) < _MOST_KEPT:
+                self._ended_s[key] = ended_s
+            self._alongside += alongside
             self._compilations += 1
             self._trace_s += trace_s
             for name, kind in signature.items():
                 kinds = self._seen.setdefault(name, {})
                 if len(kinds) < _MOST_KEPT:
                     kinds[kind] = None
-            count = self._compilations
-        if self._is_time_to_warn(count):
+            count = self._compilations - self._alongside
+        if not alongside and self._is_time_to_warn(count):
             place = user_place()
             warnings.warn_explicit(self._advice(count), RecompileWarning, place.file, place.line)
 
