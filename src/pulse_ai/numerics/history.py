@@ -19,6 +19,9 @@ from pulse_ai.numerics.trees import paths_of
 
 _MOST_SHOWN = 4
 _MOST_KEPT = 256
+_AT_ONCE_S = (
+    1.0  # between one thread's look into JAX's cache and its trace, another's trace may begin and end
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +59,7 @@ class History:
         self._names = names
         self._limit = limit
         self._seen: dict[str, dict[str, None]] = {}
-        self._ended_s: dict[tuple[tuple[str, str], ...], float] = {}
+        self._last: dict[tuple[tuple[str, str], ...], tuple[int, float]] = {}  # its thread, and when it ended
         self._compilations = 0
         self._alongside = 0
         self._trace_s = 0.0
@@ -74,11 +77,12 @@ class History:
         signature = signature_of(self._names, arguments) | {
             f"option {name}": repr(value) for name, value in options.items()
         }
-        key, ended_s = tuple(signature.items()), clock_s()
+        key, thread, ended_s = tuple(signature.items()), threading.get_ident(), clock_s()
         with self._lock:
-            alongside = ended_s - trace_s < self._ended_s.get(key, -math.inf)
-            if alongside or key in self._ended_s or len(self._ended_s) < _MOST_KEPT:
-                self._ended_s[key] = ended_s
+            other, before_s = self._last.get(key, (thread, -math.inf))
+            alongside = other != thread and ended_s - trace_s < before_s + _AT_ONCE_S
+            if key in self._last or len(self._last) < _MOST_KEPT:
+                self._last[key] = thread, ended_s
             self._alongside += alongside
             self._compilations += 1
             self._trace_s += trace_s
