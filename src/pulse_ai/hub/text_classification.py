@@ -64,7 +64,7 @@ class TextClassification(Task):
         self.report_progress(0.9, "starting the engine")
         model = checkpoint.open_model(prepared.graph, settings.threads)
         self._labels = _checked_labels(checkpoint.config, _warm_up(model))
-        self._function = settings.scores_function or checkpoint.config.scores_function
+        self._function = settings.scores_function or _fitting(checkpoint.config, len(self._labels))
         self._facts = self._describe(checkpoint.config, model) | prepared.facts
         if found.revision:
             self._facts["revision"] = found.revision
@@ -127,6 +127,11 @@ def _warm_up(model: TextModel) -> int:
     if not sizes:
         raise LoadFailed("the model gives no finite score for plain English; the weights are damaged")
     return sizes[0]
+
+
+def _fitting(config: ModelConfig, count: int) -> ScoresFunction:
+    """Return the scores function of a config; where it names no labels, the model alone knows that it has one."""
+    return "none" if count == 1 and config.scores_function == "softmax" else config.scores_function
 
 
 def _checked_labels(config: ModelConfig, count: int) -> tuple[str, ...]:
