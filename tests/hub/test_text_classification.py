@@ -162,6 +162,16 @@ def test_a_text_that_the_tokenizer_refuses_fails_alone(tiny: Path) -> None:
     assert isinstance(last, Predictions)
 
 
+def test_a_text_with_a_token_that_the_model_lacks_fails_alone(tiny: Path) -> None:
+    tokenizer = json.loads((tiny / "tokenizer.json").read_text())
+    tokenizer["model"]["vocab"]["w7"] = 5000
+    (tiny / "tokenizer.json").write_text(json.dumps(tokenizer))
+
+    answers = _loaded(tiny).predict([Text("w8"), Text("w7 w8"), Text("w9 w8 w9")])
+
+    assert [type(answer) for answer in answers] == [Predictions, Failure, Predictions]
+
+
 def test_padding_is_counted_and_small(tiny: Path) -> None:
     task = _loaded(tiny)
     task.predict([Text("w7 " * 8)] * 15 + [Text("w7 " * 28)])

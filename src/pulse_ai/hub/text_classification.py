@@ -81,7 +81,7 @@ class TextClassification(Task):
         """
         if self._model is None:
             raise LoadFailed("the model is not loaded; call load() first")
-        return [self._answer(scored) for scored in self._model.score([item.q for item in items])]
+        return [self._answer(scored) for scored in _scored(self._model, [item.q for item in items])]
 
     def examples(self) -> list[Text]:
         """Return a short text, some usual ones and a long one."""
@@ -112,6 +112,20 @@ class TextClassification(Task):
             "max_tokens": config.max_tokens,
             "scores_function": self._function,
         }
+
+
+def _scored(model: TextModel, texts: list[str]) -> list[Scored | Failure]:
+    """Score texts together; where the graph turns them down, find the one that is at fault by halves.
+
+    A text does that whose token has no place in the model's table, as one that was added to the tokenizer only.
+    """
+    try:
+        return model.score(texts)
+    except LoadFailed as error:
+        if len(texts) == 1:
+            return [Failure(str(error))]
+    middle = len(texts) // 2
+    return [*_scored(model, texts[:middle]), *_scored(model, texts[middle:])]
 
 
 def _warm_up(model: TextModel) -> int:
