@@ -184,6 +184,26 @@ def test_a_file_cut_short_is_never_used(hub: Hub, access: HubAccess, monkeypatch
         fetch_model(_MODEL, "int8", access, _quiet)
 
 
+def test_every_file_is_of_the_commit_that_was_listed(hub: Hub, access: HubAccess) -> None:
+    found = fetch_model(HubModel("owner/tiny", "v1"), "int8", access, _quiet)
+
+    fetched = [asked for asked in hub.asked if "/resolve/" in asked]
+    assert fetched
+    assert all(f"/resolve/{found.revision}/" in asked for asked in fetched)
+
+
+def test_a_fetch_that_broke_off_is_not_found_offline(
+    hub: Hub, access: HubAccess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("huggingface_hub.file_download.time.sleep", _no_wait)  # it waits between tries
+    hub.change = lambda content: content[:100]
+    with pytest.raises(LoadFailed, match="broke off"):
+        fetch_model(_MODEL, "int8", access, _quiet)
+
+    with pytest.raises(LoadFailed, match=r"offline, and owner/tiny .* is not in the cache"):
+        fetch_model(_MODEL, "int8", _offline(access), _quiet)
+
+
 _PROGRAM = """
 import json, sys
 from pulse_ai.hub import Text, TextClassification

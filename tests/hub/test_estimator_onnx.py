@@ -160,6 +160,39 @@ def test_a_whole_number_input_takes_whole_numbers_that_fit(tmp_path: Path) -> No
     ]
 
 
+def test_a_row_that_the_graph_turns_down_fails_alone(tmp_path: Path) -> None:
+    frame = pytest.importorskip("polars").DataFrame(
+        {"city": ["Graz", "Linz", "Wien"], "age": [1.0, 2.0, 3.0]}
+    )
+    known = make_column_transformer(
+        (OneHotEncoder(handle_unknown="error"), ["city"]), remainder="passthrough"
+    )
+    sklearn_to_onnx(
+        make_pipeline(known, LinearRegression()).fit(frame, [1.0, 2.0, 3.0]), frame, tmp_path / "model.onnx"
+    )
+    rows = [{"city": name, "age": 2.0} for name in ("Graz", "Rome", "Linz", "\ud800", "Wien")]
+    answers = _answers(_open(tmp_path / "model.onnx"), rows)
+    assert [type(answer) for answer in answers] == [Estimate, Failure, Estimate, Failure, Estimate]
+    assert [answer.code for answer in answers[1::2]] == ["invalid_input"] * 2
+    assert "Unknown Category" in answers[1].why
+
+
+def test_a_graph_that_does_not_answer_each_row_is_a_models_fault(tmp_path: Path) -> None:
+    model = helper.make_model(
+        helper.make_graph(
+            [helper.make_node("ReduceSum", ["x"], ["total"], keepdims=0)],
+            "g",
+            [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", 2])],
+            [helper.make_tensor_value_info("total", TensorProto.FLOAT, [])],
+        ),
+        opset_imports=[helper.make_opsetid("", 17)],
+        ir_version=9,
+    )
+    (tmp_path / "model.onnx").write_bytes(model.SerializeToString())
+    with pytest.raises(LoadFailed, match=r"answers 2 rows with shape \(\); .* a row for each"):
+        _answers(_open(tmp_path / "model.onnx"), [[1, 2], [3, 4]])
+
+
 def _graph(shape: list[Any], kind: int = TensorProto.FLOAT) -> bytes:
     given = helper.make_tensor_value_info("image", kind, shape)
     given_back = helper.make_tensor_value_info("same", kind, shape)

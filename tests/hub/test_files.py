@@ -7,13 +7,16 @@ import multiprocessing
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import onnx
 import pytest
+from onnx import TensorProto, helper, numpy_helper
 
 from pulse_ai.core import LoadFailed, TargetError
 from pulse_ai.hub import Predictions, Text, TextClassification
 from pulse_ai.hub.cache import content_digest, open_entry
 from pulse_ai.hub.config import read_config
-from pulse_ai.hub.quantise import has_wide_products
+from pulse_ai.hub.quantise import has_wide_products, quantise
 from pulse_ai.hub.tokenizer_files import load_tokenizer
 from pulse_ai.hub.tokenizing import TextTokenizer, Tokens
 from pulse_ai.hub.weight_files import choose_weights
@@ -199,6 +202,45 @@ def test_a_cache_that_cannot_be_written_says_what_to_set(tmp_path: Path) -> None
 
     with pytest.raises(LoadFailed, match="set PULSE_CACHE_DIR"):
         open_entry(tmp_path / "file", "k", lambda _: {})
+
+
+def test_a_file_that_cannot_be_read_while_an_entry_is_made_is_not_blamed_on_the_cache(tmp_path: Path) -> None:
+    def make(_: Path) -> dict[str, Any]:
+        (tmp_path / "weights").read_bytes()
+        return {}
+
+    def fill(_: Path) -> dict[str, Any]:
+        raise OSError(28, "No space left on device")
+
+    with pytest.raises(LoadFailed, match=r"cannot be used: .*weights"):
+        open_entry(tmp_path / "cache", "k", make)
+    with pytest.raises(LoadFailed, match="set PULSE_CACHE_DIR"):
+        open_entry(tmp_path / "cache", "k", fill)
+
+
+def test_a_graph_whose_nodes_have_no_names_is_quantised_too(tmp_path: Path) -> None:
+    tensors = {"w": np.ones((64, 64), np.float32), "head": np.ones((64, 2), np.float32)}
+    nodes = [
+        helper.make_node("MatMul", ["x", "w"], ["y"]),
+        helper.make_node("MatMul", ["y", "head"], ["logits"]),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "g",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", 64])],
+        [helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["n", 2])],
+        [numpy_helper.from_array(values, name) for name, values in tensors.items()],
+    )
+    onnx.save(
+        helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8),
+        tmp_path / "exact.onnx",
+    )
+
+    quantise(tmp_path / "exact.onnx", tmp_path / "int8.onnx")
+
+    kinds = [node.op_type for node in onnx.load(tmp_path / "int8.onnx").graph.node]
+    assert kinds.count("MatMulInteger") == 1
+    assert kinds.count("MatMul") == 1  # the narrow one stays
 
 
 def test_the_digest_follows_the_content(tmp_path: Path) -> None:

@@ -9,9 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import numpy as np
+import onnx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from onnx import TensorProto, helper, numpy_helper
 
 from pulse_ai.core import Failure, LoadFailed, TargetError, TaskSpec, build_task, manifest_of, spec_of
 from pulse_ai.hub import Predictions, Text, TextClassification
@@ -159,6 +162,16 @@ def test_a_text_that_the_tokenizer_refuses_fails_alone(tiny: Path) -> None:
     assert isinstance(last, Predictions)
 
 
+def test_a_text_with_a_token_that_the_model_lacks_fails_alone(tiny: Path) -> None:
+    tokenizer = json.loads((tiny / "tokenizer.json").read_text())
+    tokenizer["model"]["vocab"]["w7"] = 5000
+    (tiny / "tokenizer.json").write_text(json.dumps(tokenizer))
+
+    answers = _loaded(tiny).predict([Text("w8"), Text("w7 w8"), Text("w9 w8 w9")])
+
+    assert [type(answer) for answer in answers] == [Predictions, Failure, Predictions]
+
+
 def test_padding_is_counted_and_small(tiny: Path) -> None:
     task = _loaded(tiny)
     task.predict([Text("w7 " * 8)] * 15 + [Text("w7 " * 28)])
@@ -245,6 +258,36 @@ def test_a_damaged_graph_is_named(tiny: Path) -> None:
 
     with pytest.raises(LoadFailed, match="cannot be run"):
         TextClassification(str(tiny), precision="fp32").load()
+
+
+def _put_graph(folder: Path, shape: list[Any], labels: int) -> None:
+    """Put a graph of somebody else's into a checkpoint: its logits are the mean token times a number each."""
+    ones = numpy_helper.from_array(np.arange(1, labels + 1, dtype=np.float32)[None], "weights")
+    nodes = [
+        helper.make_node("Cast", ["input_ids"], ["numbers"], to=TensorProto.FLOAT),
+        helper.make_node("ReduceMean", ["numbers"], ["mean"], axes=[1], keepdims=1),
+        helper.make_node("MatMul", ["mean", "weights"], ["logits"]),
+    ]
+    given = [helper.make_tensor_value_info("input_ids", TensorProto.INT64, shape)]
+    answer = [helper.make_tensor_value_info("logits", TensorProto.FLOAT, [shape[0], labels])]
+    graph = helper.make_graph(nodes, "g", given, answer, [ones])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    onnx.save(model, folder / "model.onnx")
+
+
+@pytest.mark.parametrize("shape", [[1, "length"], ["batch", 16]])
+def test_a_graph_of_a_fixed_size_is_a_failed_load(shape: list[Any], tiny: Path) -> None:
+    _put_graph(tiny, shape, labels=2)
+    with pytest.raises(LoadFailed, match=r"the graph does not run on \d texts of \d+ tokens: .* any size"):
+        _loaded(tiny, precision="fp32")
+
+
+def test_one_number_without_labels_is_given_as_it_is(tiny: Path) -> None:
+    _put_graph(tiny, ["batch", "length"], labels=1)
+    _edit_config(tiny, id2label=None, label2id=None)
+    (answer,) = _one(_loaded(tiny, precision="fp32"), "w7").predictions
+    assert answer.label == "LABEL_0"
+    assert answer.score > 1.0  # softmax of one number would be 1 for every text
 
 
 def test_weights_that_are_not_numbers_are_refused(tiny: Path) -> None:

@@ -301,6 +301,8 @@ MOVES = Group(
     triu=ops.triu,
     sort=lambda x: ops.sort(x, axis=-1),
     argsort=lambda x: ops.argsort(x, axis=0),
+    sort_down=lambda x: ops.sort(x, axis=-1, descending=True),
+    argsort_down=lambda x: ops.argsort(x, axis=0, descending=True, stable=True),
     concat=lambda x: ops.concat([x, x], axis=1),
     stack=lambda x: ops.stack([x, x], axis=0),
     zeros_like=ops.zeros_like,

@@ -2,11 +2,14 @@
 """Ahead of time: templates, buckets, the disk cache, and saved functions."""
 
 import dataclasses
+import hashlib
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -23,6 +26,7 @@ from pulse_ai.numerics import (
     SavedFunctionError,
     TemplateMismatch,
     compile,  # noqa: A004 - the word for it
+    jit,
     load,
     observing_compilations,
     ops,
@@ -145,6 +149,19 @@ def test_an_answer_that_cannot_be_sliced_back_is_refused(compiler: Any) -> None:
         flat(np.ones((3, 2), np.float32))
 
 
+def test_an_axis_that_grows_with_two_names_is_refused(compiler: Any) -> None:
+    flat = compile(
+        lambda x: ops.reshape(x, (-1,)),
+        (template("n", "length"),),
+        buckets=Buckets(n=(1, 4), length=(1, 8)),
+        compiler=compiler,
+    )
+    with pytest.raises(
+        BadArgument, match=r"axis 0 of the answer of <lambda> grows with 'n' and with 'length'"
+    ):
+        flat(np.ones((3, 5), np.float32))
+
+
 def test_one_bucket_alone_is_sliced_too(compiler: Any) -> None:
     double = compile(
         lambda x: (x * 2.0, x.sum()), (template("n"),), buckets=Buckets(n=(4,)), compiler=compiler
@@ -214,6 +231,43 @@ def test_another_function_is_another_entry(tmp_path: Path) -> None:
     assert len(list(tmp_path.iterdir())) == 2
 
 
+class Interrupted:
+    """A lowered function; while it is compiled, another thread compiles something else."""
+
+    def __init__(self, lowered: Any, number: int) -> None:
+        self._lowered, self._number = lowered, number
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._lowered, name)
+
+    def compile(self, options: Any) -> Any:
+        import jax
+
+        other = threading.Thread(target=jax.jit(lambda x: x * 3.0), args=(np.ones(self._number),))
+        other.start()
+        other.join(20)
+        return self._lowered.compile(options)
+
+
+@needs_xla
+def test_what_another_thread_compiles_meanwhile_is_no_part_of_an_entry(tmp_path: Path) -> None:
+    import jax
+
+    found: list[tuple[bool, bytes]] = []
+    for number in range(3):
+
+        def ours(x: Any) -> Any:  # another function each time, or JAX would find its code in memory
+            return ops.exp(x) - 3.0
+
+        lowered = jax.jit(ours).lower(np.ones(3, np.float32))
+        _, hit = DiskCache(tmp_path).compile(Interrupted(lowered, number + 1))
+        (entry,) = tmp_path.iterdir()
+        found.append((hit, entry.read_bytes()))
+    assert [hit for hit, _ in found] == [False, True, True]
+    assert len({content for _, content in found}) == 1
+    assert found[0][1].count(b"-cache") == 1
+
+
 @needs_xla
 def test_a_folder_that_cannot_be_written_costs_nothing_but_time(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("not a folder")
@@ -256,6 +310,34 @@ def test_damaged_and_foreign_bytes_are_refused() -> None:
         load(b"\x80\x04pickle")
     with pytest.raises(SavedFunctionError, match="cannot run here"):
         load(serialize(compile(softmax, (template(3),)), platforms=("tpu",)))
+
+
+@needs_xla
+@pytest.mark.parametrize("field", ["code", "dtype", "fewer", "answer", "deep"])
+def test_bytes_that_somebody_forged_are_refused(field: str) -> None:
+    body = msgspec.msgpack.decode(serialize(compile(lambda x: x * 2.0, (template(2),)))[40:])
+    (export,) = body["exports"]
+    leaf = {"kind": "leaf"}
+    if field == "deep":
+        nested = msgspec.msgpack.encode(leaf)
+        for _ in range(3000):
+            nested = msgspec.msgpack.encode({"kind": "list", "parts": [msgspec.Raw(nested)]})
+        body["arguments"] = msgspec.Raw(nested)
+    elif field == "dtype":
+        body["leaves"] = [[[2], "no such"]]
+    elif field == "fewer":
+        body["leaves"] = []
+    else:
+        export[field] = {"code": export["code"][:50], "answer": {"kind": "list", "parts": [leaf] * 2}}[field]
+    forged = msgspec.msgpack.encode(body)
+    with pytest.raises(SavedFunctionError):
+        load(b"pulse-fn" + hashlib.sha256(forged).digest() + forged)(np.ones(2, np.float32))
+
+
+@needs_xla
+def test_a_function_of_the_evaluator_is_saved_too() -> None:
+    double = jit(lambda x: x * 2.0, compiler="evaluator")
+    np.testing.assert_array_equal(load(serialize(compile(double, (template(2),))))(np.ones(2)), [2, 2])
 
 
 @needs_xla

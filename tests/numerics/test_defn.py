@@ -22,6 +22,7 @@ from pulse_ai.numerics import (
     using_compiler,
     xla_is_installed,
 )
+from pulse_ai.numerics.history import History
 
 needs_xla = pytest.mark.skipif(not xla_is_installed(), reason="JAX is not installed")
 X = np.arange(3, dtype=np.float32)
@@ -107,6 +108,27 @@ def test_the_warning_names_an_option_that_keeps_changing_and_comes_at_each_doubl
         for times in range(9):
             scaled(X, times=times)
     assert ["`option times`" in str(warning.message) for warning in seen] == [True] * 3  # at 2, 4 and 8
+
+
+def test_threads_that_trace_the_same_at_once_count_once_for_the_warning() -> None:
+    history = History("double", ("x",), limit=2)
+    all_there = threading.Barrier(3)
+
+    def trace() -> None:
+        all_there.wait(20)
+        history.record((X,), {}, trace_s=60.0)
+
+    threads = [threading.Thread(target=trace) for _ in range(3)]
+    with warnings.catch_warnings(record=True) as seen:
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(20)
+        history.record((X,), {}, trace_s=60.0)
+    assert not seen
+    assert history.statistics().compilations == 4
+    with pytest.warns(RecompileWarning, match="compiled 2 times"):
+        history.record((X,), {}, trace_s=0.0)
 
 
 @needs_xla

@@ -187,6 +187,17 @@ def test_an_enclosing_list_that_changes_in_place_is_refused(compiler: Any) -> No
         scaled(X)
 
 
+def test_arrays_in_an_enclosing_dict_or_list_are_compared_by_value(compiler: Any) -> None:
+    factors: Any = {"by": [np.array([1.0, 2.0, 3.0], np.float32)]}
+    scaled = jit(lambda x: x * factors["by"][0], compiler=compiler)
+    scaled(X)
+    factors = {"by": [np.array([1.0, 2.0, 3.0], np.float32)]}
+    scaled(X)
+    factors["by"] = [np.array([1.0, 2.0, 4.0], np.float32)]
+    with pytest.raises(PurityError, match=r"the enclosing 'factors' changed from"):
+        scaled(X)
+
+
 @needs_xla
 def test_a_large_captured_array_is_warned_about_by_name() -> None:
     with pytest.warns(PurityWarning, match=r"the global array 'TABLE' \(120000 bytes\) is baked into"):

@@ -160,6 +160,25 @@ def test_scan_counts_without_rows(compiler: Any) -> None:
     assert (int(last), kept) == (5, None)
 
 
+def test_scan_through_no_rows_keeps_arrays_without_rows(compiler: Any) -> None:
+    def summed(rows: Any) -> Any:
+        return scan(lambda total, row: (total + row.sum(), (row * 2, None)), ops.sum(rows), rows)
+
+    total, (kept, nothing) = jit(summed, compiler=compiler)(np.zeros((0, 3), np.float32))
+    assert (float(total), kept.shape, kept.dtype, nothing) == (0.0, (0, 3), np.float32, None)
+
+
+def test_the_evaluator_refuses_to_scan_rows_of_different_length_as_xla_does(compiler: Any) -> None:
+    def added(x: Any, y: Any, *, length: int | None = None) -> Any:
+        return scan(lambda total, row: (total + row[0] + row[1], None), x[0] * 0, (x, y), length=length)[0]
+
+    run = jit(added, compiler=compiler)
+    with pytest.raises((BadArgument, ValueError), match=r"\[?2, 3"):
+        run(X[:2], X)
+    with pytest.raises((BadArgument, ValueError), match="2"):
+        run(X, X, length=2)
+
+
 @defn
 def hooked(x: Any) -> Any:
     doubled = hook("doubled", x * 2.0)

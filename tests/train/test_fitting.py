@@ -11,7 +11,10 @@ from pulse_ai.train import (
     OPTIMISERS,
     BadNetwork,
     BadRows,
+    BatchNorm,
     Candidate,
+    Dense,
+    Network,
     Optimiser,
     Rows,
     Schedule,
@@ -87,6 +90,20 @@ def test_clipping_accumulating_and_noise_are_for_a_candidate_what_they_are_alone
         alone = fit(network, table(), table(6, 1), settings=_for(candidate, settings))
         for figure in ("loss", "validation_loss"):
             np.testing.assert_allclose(one.history[figure], alone.history[figure], rtol=1e-4)
+
+
+def test_a_batch_of_rows_that_do_not_count_breaks_no_batch_norm() -> None:
+    network = Network((BatchNorm(), Dense(2)), input_shape=(2,))
+    rows = table(40)
+    weights = np.zeros(40, np.float32)
+    weights[:3] = 1.0
+    alone = fit(network, Rows(rows.features, rows.targets, weights), settings=SETTINGS)
+    folds = fit_population(
+        network, [table(40), table(3)], candidates=[Candidate(), Candidate()], settings=SETTINGS
+    )
+    for one in (alone, *folds):
+        assert one.outcome.stopped == "epochs"
+        assert all(np.isfinite(one.history["loss"]))
 
 
 def test_a_population_repeats_bit_for_bit() -> None:

@@ -150,6 +150,10 @@ def test_layers_that_do_not_fit_are_named_before_anything_is_built(
         b'{"layers": [{"kind": "import os"}], "input_shape": [1]}',
         b'{"layers": [{"kind": "dense", "width": 1, "code": "x"}], "input_shape": [1]}',
         b'{"layers": [{"kind": "dense", "width": 99999999999}], "input_shape": [1]}',
+        b'{"layers": ['
+        + b'{"kind": "residual", "layers": [' * 5000
+        + b"]}" * 5000
+        + b'], "input_shape": [1]}',
     ],
 )
 def test_text_that_is_no_network_is_an_error(text: bytes) -> None:

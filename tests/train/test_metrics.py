@@ -137,3 +137,18 @@ def test_a_class_without_rows_has_no_part_in_the_means() -> None:
     areas = [theirs.roc_auc_score(true == one, shares[:, one]) for one in (0, 1)]
     assert found.auc == pytest.approx(np.mean(areas))
     assert np.isnan(report("multiclass", shares[:1], true[:1]).auc or 0.0)
+
+
+@pytest.mark.parametrize("value", [0.1, 0.7, 3.3, 1e8 + 0.1])
+def test_r2_of_one_value_is_nan_whatever_its_mean_is_rounded_to(value: float) -> None:
+    assert np.isnan(ours.r_squared([value] * 3, [value + 0.1] * 3))
+    assert np.isnan(ours.r_squared([value, 0.0, value, value], [0.0] * 4, [1.0, 0.0, 1.0, 1.0]))
+
+
+def test_a_column_of_predictions_is_not_held_against_a_row_of_values() -> None:
+    column = np.array([[1.0], [2.0], [3.0]])
+    for metric in (ours.r_squared, ours.mean_absolute_error, ours.root_mean_squared_error):
+        with pytest.raises(BadRows, match=r"predictions of shape \(3, 1\) for values of shape \(3,\)"):
+            metric([1.0, 2.0, 3.0], column)
+    with pytest.raises(BadRows, match="shape"):
+        report("regression", column, [1.0, 2.0, 3.0])

@@ -64,7 +64,7 @@ def open_entry(folder: Path, key: str, make: Maker) -> Entry:
         make: Called at most once, in a folder that becomes the entry if it returns.
 
     Raises:
-        LoadFailed: The folder cannot be written to.
+        LoadFailed: The folder cannot be written to, or a file that the entry is made of cannot be read.
 
     Example:
         >>> def make(folder: Path) -> dict[str, str]:
@@ -81,9 +81,19 @@ def open_entry(folder: Path, key: str, make: Maker) -> Entry:
         with _locked(folder / f"{key}.lock"):
             return _read(folder / key) or _make(folder, key, make)
     except OSError as error:
+        if not _is_about(folder, error):
+            raise LoadFailed(f"a file that the model is made of cannot be used: {error}") from error
         raise LoadFailed(
             f"the model cache {folder} cannot be written: {error}; set PULSE_CACHE_DIR to a folder that can"
         ) from error
+
+
+def _is_about(folder: Path, error: OSError) -> bool:
+    """Return whether an error is of the folder, of what is in it or above it; a full disk names no file."""
+    if not isinstance(error.filename, str):
+        return True
+    place = Path(error.filename)
+    return place.is_relative_to(folder) or folder.is_relative_to(place)
 
 
 def _make(folder: Path, key: str, make: Maker) -> Entry:

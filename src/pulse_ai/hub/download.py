@@ -7,10 +7,11 @@ checked against its name at any time, without the network.
 
 __all__ = ("HubAccess", "HubFile", "fetch_model", "files_to_fetch", "is_intact")
 
+import contextlib
 import hashlib
 import re
+import uuid
 from collections.abc import Generator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -158,14 +159,12 @@ def _fetch(
     folder = Path()
     for file in files:
         bar = _progress_bar(file, done, total, report)
-        # The first goes by the revision's name, so that the cache knows the name when the Hub is away.
-        revision = commit if done else model.revision
         try:
             with _explained(model):
                 path = _library().hf_hub_download(
                     model.name,
                     file.name,
-                    revision=revision,
+                    revision=commit,  # by its name, a branch that moves meanwhile would mix two commits
                     endpoint=access.endpoint,
                     cache_dir=access.cache_folder,
                     tqdm_class=bar,
@@ -175,7 +174,23 @@ def _fetch(
         if file is files[-1]:
             folder = Path(path).parents[file.name.count("/")]
         done += file.size_bytes
+    _remember(folder, model.revision or "main", commit)
     return Found(folder, commit)
+
+
+def _remember(folder: Path, revision: str, commit: str) -> None:
+    """Let the cache know which commit a name stands for, as the Hub's library does; it looks there offline.
+
+    Only once all files are there: whoever looks before finds the commit that was whole.
+    """
+    if revision == commit:
+        return
+    named = folder.parents[1] / "refs" / revision
+    beside = named.with_name(f"{named.name}.{uuid.uuid4().hex}.tmp")
+    with contextlib.suppress(OSError):  # a cache that cannot be written has the files all the same
+        named.parent.mkdir(parents=True, exist_ok=True)
+        beside.write_text(commit)
+        beside.replace(named)
 
 
 def _progress_bar(file: HubFile, done: int, total: int, report: ProgressReport) -> type:
@@ -223,7 +238,7 @@ def _checked(found: Found, report: ProgressReport) -> Found:
     return found
 
 
-@contextmanager
+@contextlib.contextmanager
 def _explained(model: HubModel) -> Generator[None]:
     """Turn the Hub library's exceptions into ours, the narrower ones first."""
     errors = _errors()

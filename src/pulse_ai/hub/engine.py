@@ -50,11 +50,20 @@ class Engine:
                 those that the graph does not want are left out.
 
         Raises:
-            LoadFailed: The graph's answer does not have one row of numbers for each row of input.
+            LoadFailed: The graph does not run on this many rows or tokens, or its answer does not have one row of
+                numbers for each row of input.
         """
         wanted = {name: feeds[name].astype(kind, copy=False) for name, kind in self._inputs.items()}
-        answer = np.asarray(self._session.run([self._output], wanted, self._run_options)[0], dtype=np.float32)
-        rows = feeds["input_ids"].shape[0]
+        rows, length = feeds["input_ids"].shape
+        try:
+            (found,) = self._session.run([self._output], wanted, self._run_options)
+        except Exception as error:  # its exceptions share no class but Exception
+            said = " ".join(str(error).split())
+            raise LoadFailed(
+                f"the graph does not run on {rows} texts of {length} tokens: {said}; export it with axes that may "
+                "have any size"
+            ) from error
+        answer = np.asarray(found, dtype=np.float32)
         if answer.ndim != 2 or answer.shape[0] != rows:
             raise LoadFailed(
                 f"the graph answers {rows} rows with shape {answer.shape}, not (rows, labels); "

@@ -64,7 +64,7 @@ class TextClassification(Task):
         self.report_progress(0.9, "starting the engine")
         model = checkpoint.open_model(prepared.graph, settings.threads)
         self._labels = _checked_labels(checkpoint.config, _warm_up(model))
-        self._function = settings.scores_function or checkpoint.config.scores_function
+        self._function = settings.scores_function or _fitting(checkpoint.config, len(self._labels))
         self._facts = self._describe(checkpoint.config, model) | prepared.facts
         if found.revision:
             self._facts["revision"] = found.revision
@@ -81,7 +81,7 @@ class TextClassification(Task):
         """
         if self._model is None:
             raise LoadFailed("the model is not loaded; call load() first")
-        return [self._answer(scored) for scored in self._model.score([item.q for item in items])]
+        return [self._answer(scored) for scored in _scored(self._model, [item.q for item in items])]
 
     def examples(self) -> list[Text]:
         """Return a short text, some usual ones and a long one."""
@@ -114,6 +114,20 @@ class TextClassification(Task):
         }
 
 
+def _scored(model: TextModel, texts: list[str]) -> list[Scored | Failure]:
+    """Score texts together; where the graph turns them down, find the one that is at fault by halves.
+
+    A text does that whose token has no place in the model's table, as one that was added to the tokenizer only.
+    """
+    try:
+        return model.score(texts)
+    except LoadFailed as error:
+        if len(texts) == 1:
+            return [Failure(str(error))]
+    middle = len(texts) // 2
+    return [*_scored(model, texts[:middle]), *_scored(model, texts[middle:])]
+
+
 def _warm_up(model: TextModel) -> int:
     """Run a few shapes, so that the first request is not slow; return how many labels there are."""
     sizes = [
@@ -127,6 +141,11 @@ def _warm_up(model: TextModel) -> int:
     if not sizes:
         raise LoadFailed("the model gives no finite score for plain English; the weights are damaged")
     return sizes[0]
+
+
+def _fitting(config: ModelConfig, count: int) -> ScoresFunction:
+    """Return the scores function of a config; where it names no labels, the model alone knows that it has one."""
+    return "none" if count == 1 and config.scores_function == "softmax" else config.scores_function
 
 
 def _checked_labels(config: ModelConfig, count: int) -> tuple[str, ...]:

@@ -160,6 +160,11 @@ class Bucketed:
                             f"axis {axis} of the answer of {self.maker.name} is {new[axis]} where {name!r} is "
                             f"{size}: only an axis of the same size can be sliced back"
                         )
+                    if axis in cut:
+                        raise BadArgument(
+                            f"axis {axis} of the answer of {self.maker.name} grows with {cut[axis]!r} and with "
+                            f"{name!r}: only an axis that follows one of them can be sliced back"
+                        )
                     cut[axis] = name
         return cuts
 

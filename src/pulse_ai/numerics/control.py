@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from pulse_ai.numerics import ops
-from pulse_ai.numerics.compilers import is_tracing, is_xla_array, load_jax
+from pulse_ai.numerics.compilers import holding, is_tracing, is_xla_array, load_jax
 from pulse_ai.numerics.eager import EagerArray
 from pulse_ai.numerics.errors import BadArgument
 from pulse_ai.numerics.promotion import plain
@@ -79,7 +79,7 @@ def scan(
         The last state, and the kept values stacked along a new first axis.
 
     Raises:
-        BadArgument: On the evaluator: there are neither rows nor a length.
+        BadArgument: On the evaluator: there are neither rows nor a length, or they differ in length.
 
     Example:
         >>> import numpy as np
@@ -92,14 +92,29 @@ def scan(
     """
     if _is_xla(state, rows):
         return load_jax().lax.scan(_fresh(step), state, rows, length=length)
-    leaves = leaves_of(rows)
-    if not leaves and length is None:
-        raise BadArgument("scan needs rows to go through, or a length")
     kept: list[Any] = []
-    for number in range(len(leaves[0]) if leaves else length or 0):
+    for number in range(_steps_of(rows, length)):
         state, value = step(state, map_leaves(lambda leaf, n=number: leaf[n], rows))
         kept.append(value)
-    return state, stacked(kept)
+    return state, stacked(kept) if kept else _stack_of_none(step, state, rows)
+
+
+def _steps_of(rows: Any, length: int | None) -> int:
+    sizes: set[int] = {len(leaf) for leaf in leaves_of(rows)}
+    if length is not None:
+        sizes.add(length)
+    if not sizes:
+        raise BadArgument("scan needs rows to go through, or a length")
+    if len(sizes) > 1:
+        raise BadArgument(f"scan needs rows of one length, got {sorted(sizes)}")
+    return sizes.pop()
+
+
+def _stack_of_none(step: Callable[..., Any], state: Any, rows: Any) -> Any:
+    """Return what no steps kept: arrays without rows, of the shapes that a step of zeros keeps."""
+    with holding(observers={}):
+        _, value = step(state, map_leaves(lambda leaf: ops.zeros(leaf.shape[1:], dtype=leaf.dtype), rows))
+    return map_leaves(lambda leaf: leaf[:0], stacked([value]))
 
 
 def stacked(trees: list[Any]) -> Any:

@@ -73,16 +73,16 @@ class DiskCache:
                 (Path(scratch) / name).write_bytes(content)
             with _jax_cache_at(scratch):
                 compiled = lowered.compile(dict(options or {}))
-            found = {
+            # What other threads compile meanwhile is kept there too, under names of their own.
+            made = {
                 file.name: file.read_bytes()
-                for file in Path(scratch).iterdir()
-                if file.name.endswith("-cache")
+                for file in Path(scratch).glob(f"{_module_of(lowered)}-*-cache")
+                if file.name not in files
             }
-        hit = bool(files) and found.keys() == files.keys()
-        if not hit and found:
+        if made:
             with contextlib.suppress(OSError):
-                _write(path, found)
-        return compiled, hit
+                _write(path, made)
+        return compiled, bool(files) and not made
 
 
 def content_key(lowered: Any, options: Mapping[str, str] | None = None) -> str:
@@ -92,6 +92,11 @@ def content_key(lowered: Any, options: Mapping[str, str] | None = None) -> str:
     under = [_FORMAT, jax.__version__, jax.lib.__version__, device.platform, device.device_kind, _processor()]
     told = sorted((options or {}).items())
     return hashlib.sha256(msgspec.json.encode([*under, *told, lowered.as_text()])).hexdigest()
+
+
+def _module_of(lowered: Any) -> str:
+    """Return the name with which JAX begins that of the file for a lowered function."""
+    return str(lowered.compiler_ir().operation.attributes["sym_name"]).strip('"')
 
 
 def _processor() -> str:

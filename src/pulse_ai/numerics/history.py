@@ -5,6 +5,7 @@ Recording happens inside the function while it is traced, so a call that needs n
 
 __all__ = ("DefnStatistics", "History")
 
+import math
 import threading
 import time
 import warnings
@@ -18,6 +19,9 @@ from pulse_ai.numerics.trees import paths_of
 
 _MOST_SHOWN = 4
 _MOST_KEPT = 256
+_AT_ONCE_S = (
+    1.0  # between one thread's look into JAX's cache and its trace, another's trace may begin and end
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +59,9 @@ class History:
         self._names = names
         self._limit = limit
         self._seen: dict[str, dict[str, None]] = {}
+        self._last: dict[tuple[tuple[str, str], ...], tuple[int, float]] = {}  # its thread, and when it ended
         self._compilations = 0
+        self._alongside = 0
         self._trace_s = 0.0
         self._lock = threading.Lock()
 
@@ -64,19 +70,28 @@ class History:
         return DefnStatistics(compilations=self._compilations, trace_s=self._trace_s)
 
     def record(self, arguments: tuple[Any, ...], options: Mapping[str, Any], *, trace_s: float) -> None:
-        """Note one compilation; warn where there were too many."""
+        """Note one compilation, at its end; warn where there were too many.
+
+        Threads that call a new function at once trace it side by side: that counts once for the warning.
+        """
         signature = signature_of(self._names, arguments) | {
             f"option {name}": repr(value) for name, value in options.items()
         }
+        key, thread, ended_s = tuple(signature.items()), threading.get_ident(), clock_s()
         with self._lock:
+            other, before_s = self._last.get(key, (thread, -math.inf))
+            alongside = other != thread and ended_s - trace_s < before_s + _AT_ONCE_S
+            if key in self._last or len(self._last) < _MOST_KEPT:
+                self._last[key] = thread, ended_s
+            self._alongside += alongside
             self._compilations += 1
             self._trace_s += trace_s
             for name, kind in signature.items():
                 kinds = self._seen.setdefault(name, {})
                 if len(kinds) < _MOST_KEPT:
                     kinds[kind] = None
-            count = self._compilations
-        if self._is_time_to_warn(count):
+            count = self._compilations - self._alongside
+        if not alongside and self._is_time_to_warn(count):
             place = user_place()
             warnings.warn_explicit(self._advice(count), RecompileWarning, place.file, place.line)
 

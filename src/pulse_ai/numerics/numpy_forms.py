@@ -21,6 +21,7 @@ __all__ = (
     "reduced",
     "set_at",
     "shaped",
+    "sort",
     "std",
     "take",
     "take_along_axis",
@@ -130,9 +131,21 @@ def shaped(function: Form) -> Form:
     return apply
 
 
-def argsort(x: Any, axis: int = -1) -> Any:
-    """Return the order that sorts the array; equal values keep theirs."""
-    return np.argsort(narrow(x), axis=axis, stable=True)
+def sort(x: Any, axis: int = -1, *, descending: bool = False, stable: bool = True) -> Any:
+    """Return the values in rising or falling order; NaN counts as the largest."""
+    del stable  # equal values cannot be told apart
+    rising = np.sort(narrow(x), axis=axis)
+    return np.flip(rising, axis) if descending else rising
+
+
+def argsort(x: Any, axis: int = -1, *, descending: bool = False, stable: bool = True) -> Any:
+    """Return the order that sorts the array; equal values keep theirs, whether asked to or not."""
+    del stable
+    array = narrow(x)
+    if not descending:
+        return np.argsort(array, axis=axis, stable=True)
+    from_the_end = np.argsort(np.flip(array, axis), axis=axis, stable=True)
+    return array.shape[axis] - 1 - np.flip(from_the_end, axis)
 
 
 def many(function: Form) -> Form:

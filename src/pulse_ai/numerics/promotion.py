@@ -84,8 +84,19 @@ def common(*values: Any, to_float: bool = False) -> list[Any]:
     elif to_float:
         target = _FLOAT32
     else:
-        return operands
+        return _as_one_kind(operands, arrays)
     return [_as_float(operand, target, to_float=to_float) for operand in operands]
+
+
+def _as_one_kind(operands: list[Any], arrays: list[NumpyArray]) -> list[Any]:
+    """Return whole numbers in the dtype that they have together, where they have several.
+
+    NumPy would compute int32 with uint32 in 64 bits; in 32 the answer of a comparison is another.
+    """
+    if len({array.dtype for array in arrays}) < 2:
+        return operands
+    target = narrow_dtype(np.result_type(*arrays))
+    return [operand.astype(target) if is_numpy(operand) else operand for operand in operands]
 
 
 def _as_float(operand: Any, target: np.dtype[Any], *, to_float: bool) -> Any:

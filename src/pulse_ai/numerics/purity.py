@@ -65,15 +65,15 @@ class Captured:
 
 
 def _equal(one: Any, other: Any) -> bool:
-    if type(one) is not type(other):
-        return False
+    if one is other or type(one) is not type(other):
+        return one is other
     if is_numpy(one):
-        return one is other or (
-            one.size <= _MOST_COMPARED and np.array_equal(one, other, equal_nan=one.dtype.kind in "fc")
-        )
-    if isinstance(one, (bool, int, float, complex, str, bytes, tuple, list, dict, set)):
-        return bool(one == other)
-    return one is other
+        return one.size <= _MOST_COMPARED and np.array_equal(one, other, equal_nan=one.dtype.kind in "fc")
+    if isinstance(one, (tuple, list)):  # part by part, because arrays in it have no single truth value
+        return len(one) == len(other) and all(map(_equal, one, other))  # pyright: ignore[reportUnknownArgumentType]
+    if isinstance(one, dict):
+        return one.keys() == other.keys() and all(_equal(one[key], other[key]) for key in one)  # pyright: ignore[reportUnknownVariableType]
+    return isinstance(one, (bool, int, float, complex, str, bytes, set)) and bool(one == other)
 
 
 def _short(value: Any) -> str:

@@ -22,7 +22,7 @@ from pulse_ai.numerics.history import clock_s
 from pulse_ai.numerics.products import compiler_options, prefers_eigen
 from pulse_ai.numerics.structures import Structure, rebuilt, structure_of
 from pulse_ai.numerics.templates import Template, leaves_by_path
-from pulse_ai.numerics.trees import leaves_of, map_leaves
+from pulse_ai.numerics.trees import leaves_of, map_leaves, register_all
 
 _FORMAT = 1
 _MAGIC = b"pulse-fn"
@@ -95,10 +95,11 @@ def serialize(compiled: Executable | Bucketed, *, platforms: tuple[str, ...] | N
 def _exported(job: Job, templates: tuple[Any, ...], platforms: tuple[str, ...] | None) -> _Export:
     """Export a function of flat lists of arrays, so that no class needs to be known to the reader."""
     jax, answers = load_jax(), list[Any]()
+    register_all(templates)
 
     def flat(*leaves: Any) -> list[Any]:
         given = iter(leaves)
-        answer = job.function(*map_leaves(lambda _: next(given), templates), **job.options)
+        answer = job.function.staged()(*map_leaves(lambda _: next(given), templates), **job.options)
         answers.append(structure_of(answer))
         return leaves_of(answer)
 
@@ -150,7 +151,7 @@ def _read(data: bytes) -> _Saved:
         )
     try:
         saved = msgspec.msgpack.decode(body, type=_Saved)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, RecursionError) as error:
         raise SavedFunctionError(f"this file is of another version of Pulse: {error}") from error
     if saved.format != _FORMAT:
         raise SavedFunctionError(
@@ -181,9 +182,8 @@ class _Reader:
 
     def build(self, templates: tuple[Any, ...]) -> Executable:
         began_s, export = clock_s(), self._find(templates)
-        jax = load_jax()
+        jax, code = load_jax(), _code_of(export)
         try:
-            code = jax.export.deserialize(bytearray(export.code))
             structs = [jax.ShapeDtypeStruct(shape, dtype) for shape, dtype in export.leaves]
             told = compiler_options(eigen=export.prefers_eigen)
             compiled = jax.jit(code.call).lower(*structs).compile(told)
@@ -208,8 +208,8 @@ class _Reader:
         )
 
     def answers(self, templates: tuple[Any, ...]) -> Any:
-        code = load_jax().export.deserialize(bytearray(self._find(templates).code))
-        return rebuilt(self._find(templates).answer, list(code.out_avals), self.types)
+        export = self._find(templates)
+        return rebuilt(export.answer, list(_code_of(export).out_avals), self.types)
 
     def _find(self, templates: tuple[Any, ...]) -> _Export:
         wanted = [(leaf.shape, leaf.dtype.name) for leaf in leaves_of(templates)]
@@ -219,5 +219,17 @@ class _Reader:
         raise SavedFunctionError(f"{self.name} was not saved for {wanted}")
 
 
+def _code_of(export: _Export) -> Any:
+    try:
+        return load_jax().export.deserialize(bytearray(export.code))
+    except Exception as error:  # its exceptions for what is no code of its own share no class but Exception
+        raise SavedFunctionError(f"the code in this file cannot be read: {error}") from error
+
+
 def _dtype(name: str) -> Any:
-    return load_jax().numpy.dtype(name)
+    try:
+        return load_jax().numpy.dtype(name)
+    except TypeError as error:
+        raise SavedFunctionError(
+            f"this file has arrays of a dtype that is not known here: {error}"
+        ) from error

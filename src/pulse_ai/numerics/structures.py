@@ -81,7 +81,7 @@ def rebuilt(structure: Structure, leaves: Sequence[Any], types: Mapping[str, typ
         types: The classes of its objects, by ``module:Class``.
 
     Raises:
-        SavedFunctionError: A class is missing.
+        SavedFunctionError: A class is missing, or there are fewer leaves than the form has.
 
     Example:
         >>> rebuilt(structure_of({"a": (1, None)}), [5], {})
@@ -94,7 +94,10 @@ def _rebuilt(structure: Structure, leaves: Iterator[Any], types: Mapping[str, ty
     if structure.kind == "none":
         return None
     if structure.kind == "leaf":
-        return next(leaves)
+        try:
+            return next(leaves)
+        except StopIteration:
+            raise SavedFunctionError("the saved function has fewer arrays than its tree has leaves") from None
     parts = [_rebuilt(part, leaves, types) for part in structure.parts]
     if structure.kind == "dict":
         return dict(zip(structure.keys, parts, strict=True))

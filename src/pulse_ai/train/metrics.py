@@ -106,7 +106,7 @@ def report(objective: str, predictions: Any, targets: Any, weights: Any = None) 
         weights: ``(rows,)``, how much a row counts; None: 1 each.
 
     Raises:
-        BadRows: The lengths differ, or there are no rows.
+        BadRows: The lengths (of values, the shapes) differ, or there are no rows.
     """
     predicted, true = np.asarray(predictions, np.float64), np.asarray(targets)
     weight = _weights(weights, predicted, true)
@@ -266,32 +266,53 @@ def calibration(happened: Any, stated: Any, *, bins: int = 10, weights: Any = No
 
 
 def mean_absolute_error(true: Any, predicted: Any, weights: Any = None) -> float:
-    """Return the mean size of the differences."""
-    true, predicted = np.asarray(true, np.float64), np.asarray(predicted, np.float64)
+    """Return the mean size of the differences.
+
+    Raises:
+        BadRows: The shapes differ, or there are no rows.
+    """
+    true, predicted = _values(true, predicted)
     return float(_mean(np.abs(true - predicted), _weights(weights, predicted, true)))
 
 
 def root_mean_squared_error(true: Any, predicted: Any, weights: Any = None) -> float:
-    """Return the root of the mean squared difference."""
-    true, predicted = np.asarray(true, np.float64), np.asarray(predicted, np.float64)
+    """Return the root of the mean squared difference.
+
+    Raises:
+        BadRows: The shapes differ, or there are no rows.
+    """
+    true, predicted = _values(true, predicted)
     return float(np.sqrt(_mean((true - predicted) ** 2, _weights(weights, predicted, true))))
 
 
 def r_squared(true: Any, predicted: Any, weights: Any = None) -> float:
     """Return the share of the variance that is explained: 1 is perfect, 0 as good as the mean, NaN for one value.
 
+    Raises:
+        BadRows: The shapes differ, or there are no rows.
+
     Example:
         >>> r_squared([1.0, 2.0, 3.0], [1.0, 2.0, 3.0])
         1.0
     """
-    true, predicted = np.asarray(true, np.float64), np.asarray(predicted, np.float64)
+    true, predicted = _values(true, predicted)
     weight = _weights(weights, predicted, true)
+    counted = true[weight > 0]
+    varies = (counted != counted[:1]).any(0)  # the spread of equal values is rounding, not always 0
     means = np.average(true, axis=0, weights=weight)
     spread = np.average((true - means) ** 2, axis=0, weights=weight)
     error = np.average((true - predicted) ** 2, axis=0, weights=weight)
     with np.errstate(divide="ignore", invalid="ignore"):
-        shares = np.where(spread > 0, 1.0 - error / spread, np.nan)
+        shares = np.where(varies & (spread > 0), 1.0 - error / spread, np.nan)
     return float(np.mean(shares))
+
+
+def _values(true: Any, predicted: Any) -> tuple[Array, Array]:
+    """Return values of one shape: rows against a column would give a table of all differences."""
+    true, predicted = np.asarray(true, np.float64), np.asarray(predicted, np.float64)
+    if true.shape[1:] != predicted.shape[1:]:
+        raise BadRows(f"predictions of shape {predicted.shape} for values of shape {true.shape}")
+    return true, predicted
 
 
 def _mean(values: Array, weight: Array) -> float:

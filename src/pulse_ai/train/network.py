@@ -74,7 +74,7 @@ class Network(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """
         try:
             return msgspec.json.decode(text, type=Network)
-        except msgspec.MsgspecError as error:
+        except (msgspec.MsgspecError, RecursionError) as error:
             raise BadNetwork(f"this is no network: {error}") from error
 
     def init(self, seed: int = 0) -> Variables:

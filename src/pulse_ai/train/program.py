@@ -214,7 +214,9 @@ def weighted_gradient(plan: Plan, state: State, batch: Loaded) -> tuple[tuple[An
         variables = {"params": parameters, "batch_stats": state.statistics}
         epoch_key = jax.random.fold_in(jax.random.wrap_key_data(state.key), state.epoch)
         key = jax.random.fold_in(epoch_key, state.step)
-        outputs, statistics = plan.network.forward(variables, batch.features, batch.weights > 0, key)
+        counts = batch.weights > 0
+        counts |= ~counts.any()  # batch norm has no mean of no rows, and NaN times a weight of 0 is no 0
+        outputs, statistics = plan.network.forward(variables, batch.features, counts, key)
         return jnp.sum(batch.weights * jax.vmap(plan.objective.loss)(outputs, batch.targets)), statistics
 
     if is_apart(state):

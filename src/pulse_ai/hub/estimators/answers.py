@@ -1,6 +1,6 @@
 """From arrays of labels and probabilities to one answer a row."""
 
-__all__ = ("Ranked", "answers_of", "best_first", "name_classes")
+__all__ = ("Ranked", "answers_of", "best_first", "name_classes", "refused")
 
 from collections.abc import Sequence
 from typing import Any, cast
@@ -14,6 +14,7 @@ from pulse_ai.hub.estimators.rows import Estimate, OutputScores, ScoredLabel, Va
 Ranked = list[ScoredLabel] | None
 """One row's classes, best first; None where a score of it is not finite."""
 
+_MOST_ERROR = 300  # characters of what a model says of a row
 _NOT_FINITE = Failure("the model has no finite answer for this row")
 
 
@@ -52,6 +53,17 @@ def best_first(scores: NDArray[Any], labels: Sequence[Value], top_k: int | None 
         else None
         for numbers, row, good in zip(places, best, finite, strict=True)
     ]
+
+
+def refused(error: Exception) -> Failure:
+    r"""Return the answer to a row that a model turned down, with the first line of what it said.
+
+    Example:
+        >>> refused(ValueError("no category 'x'\nmore")).why
+        "no category 'x'"
+    """
+    lines = str(error).strip().splitlines() or ["the model refused this row"]
+    return Failure(lines[0][:_MOST_ERROR], code="invalid_input")
 
 
 def answers_of(

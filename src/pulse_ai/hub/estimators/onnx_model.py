@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from pulse_ai.core import Failure, InvalidInput, LoadFailed, TargetError
 from pulse_ai.hub.engine import open_session
-from pulse_ai.hub.estimators.answers import answers_of, best_first
+from pulse_ai.hub.estimators.answers import answers_of, best_first, refused
 from pulse_ai.hub.estimators.columns import Cell, Column, Columns, Kind
 from pulse_ai.hub.estimators.rows import Estimate
 
@@ -98,9 +98,24 @@ class OnnxModel:
         return values
 
     def answer(self, rows: Sequence[list[Cell]]) -> list[Estimate | Failure]:
-        """Predict rows together."""
-        labels, *rest = self._session.run(None, self._feeds(rows))
-        predictions = self._rank(rest[0]) if rest else None
+        """Predict rows together; where the graph turns them down, find the row that is at fault by halves.
+
+        Raises:
+            LoadFailed: The graph does not answer each row.
+        """
+        try:
+            labels, *rest = self._session.run(None, self._feeds(rows))
+        except Exception as error:  # noqa: BLE001 - its exceptions share no class but Exception
+            if len(rows) == 1:
+                return [refused(error)]
+            middle = len(rows) // 2
+            return [*self.answer(rows[:middle]), *self.answer(rows[middle:])]
+        if np.shape(labels)[:1] != (len(rows),):
+            raise LoadFailed(
+                f"the graph answers {len(rows)} rows with shape {np.shape(labels)}; its first output must have a "
+                "row for each"
+            )
+        predictions = self._rank(rest[0], len(rows)) if rest else None
         return answers_of(np.asarray(labels), predictions=predictions)
 
     def facts(self) -> dict[str, Any]:
@@ -130,14 +145,14 @@ class OnnxModel:
             feeds[slot.name] = np.array([[row[place] for place in places] for row in rows], slot.dtype)
         return feeds
 
-    def _rank(self, scores: Any) -> Any:
+    def _rank(self, scores: Any, rows: int) -> Any:
         if isinstance(scores, list):  # a map for each row, as skl2onnx does it unless it is told not to
             maps = cast("list[dict[Any, float]]", scores)
             labels = list(maps[0])
             table = np.array([[row[label] for label in labels] for row in maps])
             return best_first(table, labels, self._top_k)
         classes = self._facts.classes if self._facts else None
-        if classes is None or scores.ndim != 2 or scores.shape[1] != len(classes):
+        if classes is None or scores.shape != (rows, len(classes)):
             return None
         return best_first(scores, classes, self._top_k)
 

@@ -10,13 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pulse_ai.core import Failure, InvalidInput, LoadFailed, TargetError
-from pulse_ai.hub.estimators.answers import answers_of, best_first, name_classes
+from pulse_ai.hub.estimators.answers import answers_of, best_first, name_classes, refused
 from pulse_ai.hub.estimators.columns import Cell, Columns
 from pulse_ai.hub.estimators.fitted import columns_of, needs_frame, structure_of, takes_text
 from pulse_ai.hub.estimators.rows import Estimate
 from pulse_ai.hub.estimators.tables import FrameLibrary, find_frame_library, frame_of, group_rows, matrix_of
-
-_MOST_ERROR = 300  # characters of what scikit-learn says of a row
 
 
 class SklearnModel:
@@ -66,7 +64,7 @@ class SklearnModel:
             return self._answer_alike(rows)
         except (ValueError, TypeError) as error:  # scikit-learn says so of values that it cannot use
             if len(rows) == 1:
-                return [Failure(_first_line(error), code="invalid_input")]
+                return [refused(error)]
         middle = len(rows) // 2
         return [*self.answer(rows[:middle]), *self.answer(rows[middle:])]
 
@@ -158,8 +156,3 @@ def _open_frame_library(columns: Columns | None, source: str) -> FrameLibrary:
     if columns is not None:
         frame_of(columns, [[None] * len(columns.all)], library)
     return library
-
-
-def _first_line(error: Exception) -> str:
-    text = str(error).strip()
-    return (text.splitlines() or ["the model refused this row"])[0][:_MOST_ERROR]
