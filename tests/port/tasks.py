@@ -155,6 +155,14 @@ class RaisesInLoad(_Idle):
         raise OSError("no file \udce9 here")
 
 
+class SaysMuchInLoad(_Idle):
+    """Fails to load with the names of all weights that are missing."""
+
+    def load(self) -> None:
+        self.report_progress(0.5, "looks for " + "weights " * 100_000)
+        raise KeyError("weights " * 100_000)
+
+
 class ExitsInLoad(_Idle):
     def load(self) -> None:
         sys.exit(0)

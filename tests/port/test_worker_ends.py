@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import signal
 from collections.abc import Callable
 from typing import Any
@@ -116,6 +117,16 @@ async def test_a_load_that_fails_says_why(task: str, kind: type[Exception], text
         assert text in str(error) or task == "NoSuchTask"
         await pool.noted.wait("closed")
     assert len(pool.noted.named("closed")) == 1
+
+
+async def test_of_a_long_text_the_start_and_the_end_are_kept_for_each_refusal_repeats_it() -> None:
+    async with one_worker("SaysMuchInLoad") as (worker, pool):
+        error = str(await worker.wait_ended())
+        progress = pool.noted.named("progress")[-1][-1]
+    assert error.startswith("SaysMuchInLoad.load failed: KeyError: 'weights")
+    assert re.search(r"weights ' \(tasks\.py, line \d+\)$", error)
+    assert progress.startswith("looks for weights")
+    assert max(len(error), len(progress)) < 2100
 
 
 async def test_the_traceback_of_a_load_that_fails_is_in_the_log(worker_log: Callable[[], str]) -> None:

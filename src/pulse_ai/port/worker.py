@@ -46,6 +46,7 @@ from pulse_ai.port.process import WorkerProcess, open_process
 _log = logging.getLogger("pulse_ai.worker")
 
 _LAST_WORDS_S = 0.5  # after the process has exited, wait this long for the rest of the wire, and the reverse
+_MOST_TEXT = 2000  # characters of what a worker says of itself: each refusal while none is ready repeats it
 _LOAD_ERRORS = frozenset({"LoadFailed", "TargetError", "VersionMismatch"})  # starting again would not help
 
 
@@ -251,7 +252,7 @@ class Worker(asyncio.Protocol):
             self.timings = message.timings
             self._ready.set_result(message.manifest)
         elif isinstance(message, Progress):
-            self._events.worker_progress(self.slot, message.fraction, message.text)
+            self._events.worker_progress(self.slot, message.fraction, _shortened(message.text))
         elif isinstance(message, Fatal):
             self._fail(_error_of(message))
         else:
@@ -306,9 +307,16 @@ class Worker(asyncio.Protocol):
 
 
 def _error_of(fatal: Fatal) -> WorkerError:
+    text = _shortened(fatal.text)
     if fatal.code in _LOAD_ERRORS:
-        return LoadFailed(fatal.text)
-    return WorkerLost(fatal.text, reason="memory" if fatal.code == OUT_OF_MEMORY else "exit")
+        return LoadFailed(text)
+    return WorkerLost(text, reason="memory" if fatal.code == OUT_OF_MEMORY else "exit")
+
+
+def _shortened(text: str) -> str:
+    """Return a text without its middle where it is too long: what failed comes first, and where comes last."""
+    half = _MOST_TEXT // 2
+    return text if len(text) <= _MOST_TEXT else f"{text[:half]} ... {text[-half:]}"
 
 
 def worker_command(spin_s: float) -> tuple[str, ...]:
