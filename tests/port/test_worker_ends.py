@@ -136,6 +136,15 @@ async def test_the_traceback_of_a_load_that_fails_is_in_the_log(worker_log: Call
     assert "OSError" in worker_log()
 
 
+@pytest.mark.both_loops
+async def test_programs_that_a_task_starts_get_none_of_our_descriptors() -> None:
+    with open(os.devnull, "rb") as ours:  # noqa: ASYNC230, PTH123 - one that we have got from whoever started us
+        os.set_inheritable(ours.fileno(), True)
+        async with supervised("StartsPrograms") as pool:
+            (given,) = await pool.ask(await pool.ready(), "x")
+    assert set(given) <= {"0", "1", "2", "3"}  # 3 is the folder that ls reads
+
+
 async def test_a_load_that_hangs_is_killed_at_the_start_timeout() -> None:
     async with supervised("HangsInLoad", fast(start_timeout_s=1.0, stop_timeout_s=60)) as pool:
         error = await pool.lost()

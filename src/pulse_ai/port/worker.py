@@ -1,7 +1,8 @@
 """One worker process as the parent sees it: spawned, spoken to over a socket pair, drained, ended.
 
-The child inherits one end of a socket pair and nothing else of ours. A worker has ended when its process has
-exited or its side of the wire has closed, whichever is seen first; the other then follows, or is made to.
+The child inherits one end of a socket pair, and nothing else that we have opened. A worker has ended when its
+process has exited or its side of the wire has closed, whichever is seen first; the other then follows, or is
+made to.
 """
 
 __all__ = ("Worker", "WorkerEvents", "open_worker")
