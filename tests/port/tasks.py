@@ -3,6 +3,7 @@
 import ctypes
 import os
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -153,6 +154,24 @@ class ReportsForLong(_Idle):
 class RaisesInLoad(_Idle):
     def load(self) -> None:
         raise OSError("no file \udce9 here")
+
+
+class SaysMuchInLoad(_Idle):
+    """Fails to load with the names of all weights that are missing."""
+
+    def load(self) -> None:
+        self.report_progress(0.5, "looks for " + "weights " * 100_000)
+        raise KeyError("weights " * 100_000)
+
+
+class StartsPrograms(Task):
+    """Answers with the descriptors that a program gets which is started without closing any."""
+
+    def predict(self, items: list[str]) -> list[list[str]]:
+        told = subprocess.run(
+            ["ls", "/proc/self/fd"], close_fds=False, capture_output=True, text=True, check=True
+        )
+        return [told.stdout.split() for _ in items]
 
 
 class ExitsInLoad(_Idle):

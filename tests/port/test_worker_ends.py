@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import signal
 from collections.abc import Callable
 from typing import Any
@@ -118,11 +119,30 @@ async def test_a_load_that_fails_says_why(task: str, kind: type[Exception], text
     assert len(pool.noted.named("closed")) == 1
 
 
+async def test_of_a_long_text_the_start_and_the_end_are_kept_for_each_refusal_repeats_it() -> None:
+    async with one_worker("SaysMuchInLoad") as (worker, pool):
+        error = str(await worker.wait_ended())
+        progress = pool.noted.named("progress")[-1][-1]
+    assert error.startswith("SaysMuchInLoad.load failed: KeyError: 'weights")
+    assert re.search(r"weights ' \(tasks\.py, line \d+\)$", error)
+    assert progress.startswith("looks for weights")
+    assert max(len(error), len(progress)) < 2100
+
+
 async def test_the_traceback_of_a_load_that_fails_is_in_the_log(worker_log: Callable[[], str]) -> None:
     async with one_worker("RaisesInLoad") as (worker, _):
         await worker.wait_ended()
     assert 'tasks.py", line' in worker_log()
     assert "OSError" in worker_log()
+
+
+@pytest.mark.both_loops
+async def test_programs_that_a_task_starts_get_none_of_our_descriptors() -> None:
+    with open(os.devnull, "rb") as ours:  # noqa: ASYNC230, PTH123 - one that we have got from whoever started us
+        os.set_inheritable(ours.fileno(), True)
+        async with supervised("StartsPrograms") as pool:
+            (given,) = await pool.ask(await pool.ready(), "x")
+    assert set(given) <= {"0", "1", "2", "3"}  # 3 is the folder that ls reads
 
 
 async def test_a_load_that_hangs_is_killed_at_the_start_timeout() -> None:

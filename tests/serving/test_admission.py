@@ -6,8 +6,13 @@ import pytest
 from tests.serving.desk import Desk
 
 from pulse_ai.core import Overloaded, SchedulerSettings
+from pulse_ai.port import Timing
+from pulse_ai.serving import Ticket
+from pulse_ai.serving.admission import Admission
 from pulse_ai.serving.cost_model import CostModel
+from pulse_ai.serving.fleet import Fleet
 from pulse_ai.serving.quarantine import Quarantine
+from pulse_ai.serving.queue import WaitingQueue
 from pulse_ai.serving.safety_net import SafetyNet
 from pulse_ai.serving.shares import Shares
 
@@ -33,6 +38,41 @@ def test_retry_after_is_spread_so_that_all_do_not_return_at_once() -> None:
     times = {round(refusal.retry_after_s, 3) for refusal in refusals if isinstance(refusal, Overloaded)}
     assert len(times) > 15
     assert max(times) <= 1.6 * min(times)
+
+
+@pytest.mark.parametrize(("batch_s", "retry_after_s"), [(100.0, 60.0), (0.0001, 0.05)])
+def test_retry_after_is_never_over_a_minute_and_never_at_once(batch_s: float, retry_after_s: float) -> None:
+    desk = Desk(SchedulerSettings(batch_size=4, overdue_s=1000.0))
+    desk.teach(batch_s=batch_s, item_s=0.0)
+    desk.offer_many(12, timeout_s=10_000.0)
+    desk.poll()
+    refusal = desk.offer(timeout_s=0.5 * batch_s)
+    assert isinstance(refusal, Overloaded)
+    assert refusal.retry_after_s == retry_after_s
+
+
+def test_who_is_admitted_is_decided_by_predictions_times_the_factor_of_the_safety_net() -> None:
+    queue, fleet = WaitingQueue(), Fleet()
+    admission = Admission(SchedulerSettings(batch_size=4), queue, fleet)
+    for _ in range(40):
+        admission.batch_done(items=4, cost_bytes=40, took_s=0.1)
+    *running, offered = [
+        Ticket(number, b"ten bytes.", offered_at_s=0.0, deadline_at_s=0.3) for number in range(5)
+    ]
+    fleet.add(1)
+    fleet.assign(admission.new_run(running, now_s=0.0))
+    assert admission.refusal(offered, now_s=0.0) is None
+    admission.net.factor = 4.0
+    assert isinstance(admission.refusal(offered, now_s=0.0), Overloaded)
+
+
+def test_once_a_batch_was_answered_no_warm_up_is_learned_from() -> None:
+    desk = Desk()
+    desk.teach()
+    learned_s = desk.scheduler.statistics().cost_s
+    desk.scheduler.worker_ready(2, [Timing(1, 10, 5.0)] * 8)
+    assert desk.scheduler.statistics().cost_s == learned_s
+    assert desk.scheduler.statistics().cost_warm_up_batches == 0
 
 
 def test_an_idle_worker_always_gets_an_item_whatever_the_model_fears() -> None:

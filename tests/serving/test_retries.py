@@ -110,3 +110,16 @@ def test_a_cancelled_item_is_not_retried() -> None:
     desk.scheduler.cancel(gone)
     (again,) = desk.replace(2)
     assert [ticket.id for ticket in again.tickets] == [stays]
+
+
+def test_items_that_are_tried_again_do_not_count_twice_as_having_left_their_callers_share() -> None:
+    desk = Desk(SchedulerSettings(batch_size=4, queue_limit_items=10))
+    for caller in ("b", "a", "a", "a"):
+        desk.offer(caller=caller, timeout_s=60.0)
+    (batch,) = desk.poll()
+    waiting = [desk.code(desk.offer(caller="a", timeout_s=60.0)) for _ in range(7)]
+    assert waiting == ["waiting"] * 6 + ["overloaded"]
+    desk.lose(batch.worker_id)
+    (again,) = desk.replace(2)
+    assert {ticket.deaths for ticket in again.tickets} == {1}
+    assert desk.code(desk.offer(caller="a", timeout_s=60.0)) == "overloaded"

@@ -151,6 +151,26 @@ async def test_an_old_one_that_dies_of_its_last_batch_is_succeeded_and_the_batch
         await until_rolled(serving, before)
 
 
+async def test_a_new_one_that_dies_while_it_waits_for_the_old_one_changes_nothing(folder: Folder) -> None:
+    folder.write(work="wait")
+    async with folder.served() as serving:
+        before = pids(serving)
+        serving_now = asyncio.create_task(serving.infer("x"))
+        await until(lambda: serving.statistics().running_items == 1)
+        folder.write(name="new")
+        serving.roll()
+        await until(lambda: "loaded" in serving.slots[-1].text)
+        os.kill(pids(serving)[-1], signal.SIGKILL)
+        await until(lambda: pids(serving) == before)
+        folder.gate.write_text("")
+        assert await serving_now == "old x"
+        served_next = asyncio.create_task(serving.infer("y"))
+        await until(lambda: serving.statistics().running_items == 1)
+        folder.gate.write_text("")
+        assert await served_next == "old y"
+        assert (states(serving), pids(serving), dict(serving.deaths)) == (["ready"], before, {"killed": 1})
+
+
 @pytest.mark.parametrize(
     ("change", "why"),
     [

@@ -6,6 +6,7 @@ from tests.serving.desk import Desk
 
 from pulse_ai.core import Overloaded, RequestError, SchedulerSettings
 from pulse_ai.port import OK, Answer, Result
+from pulse_ai.serving import Counters
 
 
 def sizes(desk: Desk) -> list[int]:
@@ -215,6 +216,37 @@ def test_overdue_is_a_multiple_of_what_batches_take_once_that_is_known() -> None
     assert desk.killed == [1]
 
 
+@pytest.mark.parametrize(("batch_s", "overdue_s"), [(0.001, 2.0), (1.0, 3.0)])
+def test_overdue_is_never_under_the_least_and_never_over_the_most(batch_s: float, overdue_s: float) -> None:
+    desk = Desk(SchedulerSettings(overdue_s=3.0, overdue_factor=10.0, overdue_least_s=2.0))
+    desk.teach(batch_s=batch_s, item_s=0.0)
+    desk.offer(timeout_s=60.0)
+    desk.poll()
+    assert desk.scheduler.wake_at_s() == pytest.approx(desk.now_s + overdue_s)
+
+
+def test_a_batch_that_is_answered_after_it_was_overdue_teaches_nothing() -> None:
+    desk = Desk(SchedulerSettings(overdue_s=3.0))
+    desk.teach()
+    learned_s = desk.scheduler.statistics().cost_s
+    desk.offer(timeout_s=60.0)
+    (batch,) = desk.poll()
+    desk.poll(after_s=2.05)
+    assert desk.killed == [batch.worker_id]
+    desk.answer(batch)
+    assert desk.scheduler.statistics().cost_s == learned_s
+
+
+def test_what_waits_to_be_tried_again_is_counted_in_items_and_in_bytes() -> None:
+    desk = Desk()
+    desk.offer_many(3, timeout_s=60.0)
+    (batch,) = desk.poll()
+    desk.lose(batch.worker_id)
+    waits = desk.scheduler.statistics()
+    assert (waits.waiting_items, waits.running_items) == (3, 0)
+    assert waits.waiting_bytes == sum(ticket.cost_bytes for ticket in batch.tickets)
+
+
 def test_who_looks_long_after_a_batch_was_overdue_lets_its_answer_be_read_first() -> None:
     desk = Desk(SchedulerSettings(overdue_s=2.0))
     request = desk.offer(timeout_s=60.0)
@@ -270,3 +302,11 @@ def test_a_failure_whose_text_is_none_touches_no_mate(text: bytes) -> None:
     desk.scheduler.batch_done(batch.worker_id, Result(batch.batch_id, answers), now_s=desk.now_s)
     desk.poll()
     assert [desk.code(request) for request in ids] == ["model_error", "ok", "ok"]
+
+
+def test_a_task_that_counts_under_ever_new_names_fills_no_memory() -> None:
+    counters = Counters()
+    for number in range(1000):
+        counters.add_task_counts({"tokens": 2, f"name {number}": 1})
+    assert counters.task_counts["tokens"] == 2000
+    assert len(counters.task_counts) <= 100

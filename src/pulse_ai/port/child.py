@@ -16,6 +16,7 @@ import socket
 import sys
 import threading
 import time
+from pathlib import Path
 
 import msgspec
 
@@ -55,6 +56,7 @@ from pulse_ai.port.warming import warm_up
 
 _FIRST_FRAME_BYTES = 1024 * 1024  # HELLO says the bound for everything after it
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
+_STDERR = 2
 
 
 class WorkerLoop:
@@ -208,6 +210,19 @@ def _take_over(fd: int) -> socket.socket:
     return socket.socket(fileno=fd)
 
 
+def _pass_nothing_on() -> None:
+    """See to it that programs that the task starts get no more of us than stdin, stdout and stderr.
+
+    Where the parent's loop is uvloop, what the parent itself had inherited comes along, and second descriptors
+    of our own output.
+    """
+    folder = Path("/dev/fd")
+    for path in folder.iterdir() if folder.is_dir() else ():
+        if int(path.name) > _STDERR:
+            with contextlib.suppress(OSError):  # it was the listing's own
+                os.set_inheritable(int(path.name), False)  # noqa: FBT003 - os takes it by position
+
+
 def _sendable(text: str) -> str:
     """Return text without the lone surrogates that UTF-8 has no form for (file names can bring them)."""
     return text.encode(errors="backslashreplace").decode()
@@ -226,6 +241,7 @@ def main() -> None:
     """Take over the inherited socket and serve. Called by the supervisor only."""
     *options, fd, parent_pid = sys.argv[1:]
     _end_with_parent(int(parent_pid))
+    _pass_nothing_on()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
     faulthandler.enable()  # a crash in native code says where it was, in the log
     try:

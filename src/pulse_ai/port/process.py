@@ -75,7 +75,8 @@ async def open_process(
     Args:
         command: The program and its arguments; ``wire_fd`` and our own pid are added.
         wire_fd: The descriptor of the wire, which it inherits.
-        more_fds: Further ones that it inherits; there are no others besides stdin, stdout and stderr.
+        more_fds: Further ones that it inherits. Besides there are stdin, stdout and stderr, and under uvloop those
+            that this process has itself inherited from whoever started it.
         memory_bytes: Most private memory that it, and each process that it starts, may have; 0: no limit.
 
     Raises:

@@ -1,7 +1,8 @@
 """One worker process as the parent sees it: spawned, spoken to over a socket pair, drained, ended.
 
-The child inherits one end of a socket pair and nothing else of ours. A worker has ended when its process has
-exited or its side of the wire has closed, whichever is seen first; the other then follows, or is made to.
+The child inherits one end of a socket pair, and nothing else that we have opened. A worker has ended when its
+process has exited or its side of the wire has closed, whichever is seen first; the other then follows, or is
+made to.
 """
 
 __all__ = ("Worker", "WorkerEvents", "open_worker")
@@ -47,6 +48,7 @@ from pulse_ai.port.process import WorkerProcess, open_process
 _log = logging.getLogger("pulse_ai.worker")
 
 _LAST_WORDS_S = 0.5  # after the process has exited, wait this long for the rest of the wire, and the reverse
+_MOST_TEXT = 2000  # characters of what a worker says of itself: each refusal while none is ready repeats it
 _LOAD_ERRORS = frozenset({"LoadFailed", "TargetError", "VersionMismatch"})  # starting again would not help
 
 
@@ -252,7 +254,7 @@ class Worker(asyncio.Protocol):
             self.timings = message.timings
             self._ready.set_result(message.manifest)
         elif isinstance(message, Progress):
-            self._events.worker_progress(self.slot, message.fraction, message.text)
+            self._events.worker_progress(self.slot, message.fraction, _shortened(message.text))
         elif isinstance(message, Fatal):
             self._fail(_error_of(message))
         else:
@@ -307,9 +309,16 @@ class Worker(asyncio.Protocol):
 
 
 def _error_of(fatal: Fatal) -> WorkerError:
+    text = _shortened(fatal.text)
     if fatal.code in _LOAD_ERRORS:
-        return LoadFailed(fatal.text)
-    return WorkerLost(fatal.text, reason="memory" if fatal.code == OUT_OF_MEMORY else "exit")
+        return LoadFailed(text)
+    return WorkerLost(text, reason="memory" if fatal.code == OUT_OF_MEMORY else "exit")
+
+
+def _shortened(text: str) -> str:
+    """Return a text without its middle where it is too long: what failed comes first, and where comes last."""
+    half = _MOST_TEXT // 2
+    return text if len(text) <= _MOST_TEXT else f"{text[:half]} ... {text[-half:]}"
 
 
 def worker_command(settings: WorkerSettings) -> tuple[str, ...]:
