@@ -161,6 +161,19 @@ def test_a_broken_scheduler_is_noticed_and_the_day_cut_to_a_few_lines(
     simulate(script)
 
 
+def _never(self: Scheduler) -> None:
+    del self
+
+
+def test_a_scheduler_whose_timer_never_rings_is_noticed_by_a_request_that_waits(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(Scheduler, "wake_at_s", _never)
+    with pytest.raises(Violation, match="after its deadline") as found:
+        simulate(HANGS)
+    assert found.value.guarantee == "G9"
+
+
 def test_shrinking_ends_when_its_plays_are_used_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Scheduler, "worker_lost", _forget)
     script = shrink(DAY, most_plays=3)

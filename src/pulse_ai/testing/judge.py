@@ -24,6 +24,8 @@ class Violation(AssertionError):
         self.guarantee = guarantee
 
 
+_TOLD_S = 1e-6
+"""So soon after its deadline a request is told that it has expired: a timer rings, whatever else happens."""
 _BLINK_S = 0.1
 """So soon after the service stood still, a batch that became overdue meanwhile may cost its worker."""
 
@@ -55,6 +57,7 @@ class World:
         now_s: Time, in which workers work.
         clock_s: What the service's clock shows.
         paused_until_s: Until when the service stands or stood still.
+        jumped_at_s: When its clock last jumped, by ``now_s``.
         requests: Admitted ones without an answer.
         running: Ids of those that are with a worker that lives.
         batches: By the worker that has them.
@@ -67,6 +70,7 @@ class World:
     now_s: float = 0.0
     clock_s: float = 0.0
     paused_until_s: float = 0.0
+    jumped_at_s: float = 0.0
     requests: dict[int, tuple[Ticket, Arrival]] = field(default_factory=dict[int, tuple[Ticket, Arrival]])
     running: set[int] = field(default_factory=set[int])
     batches: dict[int, Sent] = field(default_factory=dict[int, Sent])
@@ -74,6 +78,11 @@ class World:
     draining: bool = False
     unprovoked_deaths: int = 0
     answers: int = 0
+
+    @property
+    def clock_was_disturbed(self) -> bool:
+        """Whether the service stood still, or its clock jumped, up to this very instant."""
+        return self.now_s <= max(self.paused_until_s, self.jumped_at_s)
 
 
 class Judge:
@@ -127,6 +136,9 @@ class Judge:
         elif error.code == "deadline_exceeded":
             due = self._world.clock_s >= ticket.deadline_at_s or "gave way" in str(error)
             self._require("G9", due, f"request {ticket.id} expired before its deadline")
+            late_s = self._world.clock_s - ticket.deadline_at_s
+            told = late_s <= _TOLD_S or self._world.clock_was_disturbed
+            self._require("G9", told, f"request {ticket.id} expired {late_s:.6f} s after its deadline")
         else:
             self._require("G7", self._world.draining, f"request {ticket.id} was answered {error.code}")
 

@@ -227,6 +227,8 @@ class _Player:
             self._world.paused_until_s = self._world.now_s + step.for_s
         elif step.kind == "jump":
             self._world.clock_s += step.for_s
+            self._world.jumped_at_s = self._world.now_s
+            self._wake_set_for_s = None  # a timer rings by the clock: at another time than was planned
         elif step.kind == "drain":
             self._drain()
         self._draw("step", self._steps)

@@ -70,8 +70,9 @@ def fit_population(
         settings: What is shared; its seed counts for nothing.
 
     Returns:
-        For each candidate what ``fit`` would give, but for rounding. One whose numbers stopped being finite
-        has ``outcome.stopped == "not_finite"``, and its best weights until then.
+        For each candidate what ``fit`` would give, but for rounding. Where it has fewer rows than another, those
+        that fill up are spread over its batches: it has as many, with fewer rows that count. One whose numbers
+        stopped being finite has ``outcome.stopped == "not_finite"``, and its best weights until then.
 
     Raises:
         BadNetwork: There is no candidate, or a number of rows is given for another number of candidates.
