@@ -111,8 +111,8 @@ def test_its_msgpack_has_every_width_of_a_length() -> None:
     _require_same(EDGES)
 
 
-@settings(max_examples=3, suppress_health_check=[HealthCheck.too_slow], deadline=None)
-@given(values=st.lists(VALUES, min_size=20, max_size=60))
+@settings(max_examples=12, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@given(values=st.lists(VALUES, min_size=5, max_size=15))
 def test_its_msgpack_reads_and_writes_every_value_as_ours_does(values: list[Any]) -> None:
     _require_same(values)
 
