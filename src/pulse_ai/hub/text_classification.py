@@ -7,6 +7,7 @@ from typing import Any, Unpack
 from pulse_ai.core import Failure, LoadFailed, Task
 from pulse_ai.hub.answers import Predictions, Text
 from pulse_ai.hub.config import ModelConfig
+from pulse_ai.hub.halving import answer_by_halves
 from pulse_ai.hub.model_files import open_checkpoint, prepare_graph
 from pulse_ai.hub.scores import best_first, scores_of
 from pulse_ai.hub.settings import ClassificationOptions, ClassificationSettings, ScoresFunction
@@ -81,7 +82,9 @@ class TextClassification(Task):
         """
         if self._model is None:
             raise LoadFailed("the model is not loaded; call load() first")
-        return [self._answer(scored) for scored in _scored(self._model, [item.q for item in items])]
+        texts = [item.q for item in items]
+        found = answer_by_halves(texts, self._model.score, turned_down=LoadFailed, refused=_refused)
+        return [self._answer(scored) for scored in found]
 
     def examples(self) -> list[Text]:
         """Return a short text, some usual ones and a long one."""
@@ -114,18 +117,9 @@ class TextClassification(Task):
         }
 
 
-def _scored(model: TextModel, texts: list[str]) -> list[Scored | Failure]:
-    """Score texts together; where the graph turns them down, find the one that is at fault by halves.
-
-    A text does that whose token has no place in the model's table, as one that was added to the tokenizer only.
-    """
-    try:
-        return model.score(texts)
-    except LoadFailed as error:
-        if len(texts) == 1:
-            return [Failure(str(error))]
-    middle = len(texts) // 2
-    return [*_scored(model, texts[:middle]), *_scored(model, texts[middle:])]
+def _refused(error: Exception) -> Failure:
+    """Answer a text that the graph turns down, as where a token of it was added to the tokenizer only."""
+    return Failure(str(error))
 
 
 def _warm_up(model: TextModel) -> int:

@@ -20,6 +20,7 @@ from pulse_ai.hub.engine import open_session
 from pulse_ai.hub.estimators.answers import answers_of, best_first, refused
 from pulse_ai.hub.estimators.columns import Cell, Column, Columns, Kind
 from pulse_ai.hub.estimators.rows import Estimate
+from pulse_ai.hub.halving import answer_by_halves
 
 METADATA_KEY = "pulse_ai.estimator"
 
@@ -55,6 +56,10 @@ class _Input(NamedTuple):
     name: str
     dtype: type
     width: int
+
+
+class _TurnedDownError(Exception):
+    """The graph did not run on these rows."""
 
 
 class OnnxModel:
@@ -103,13 +108,13 @@ class OnnxModel:
         Raises:
             LoadFailed: The graph does not answer each row.
         """
+        return answer_by_halves(rows, self._answer_together, turned_down=_TurnedDownError, refused=refused)
+
+    def _answer_together(self, rows: Sequence[list[Cell]]) -> list[Estimate | Failure]:
         try:
             labels, *rest = self._session.run(None, self._feeds(rows))
-        except Exception as error:  # noqa: BLE001 - its exceptions share no class but Exception
-            if len(rows) == 1:
-                return [refused(error)]
-            middle = len(rows) // 2
-            return [*self.answer(rows[:middle]), *self.answer(rows[middle:])]
+        except Exception as error:  # its exceptions share no class but Exception
+            raise _TurnedDownError(str(error)) from error
         if np.shape(labels)[:1] != (len(rows),):
             raise LoadFailed(
                 f"the graph answers {len(rows)} rows with shape {np.shape(labels)}; its first output must have a "

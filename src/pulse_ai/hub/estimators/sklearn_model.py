@@ -15,6 +15,7 @@ from pulse_ai.hub.estimators.columns import Cell, Columns
 from pulse_ai.hub.estimators.fitted import columns_of, needs_frame, structure_of, takes_text
 from pulse_ai.hub.estimators.rows import Estimate
 from pulse_ai.hub.estimators.tables import FrameLibrary, find_frame_library, frame_of, group_rows, matrix_of
+from pulse_ai.hub.halving import answer_by_halves
 
 
 class SklearnModel:
@@ -60,13 +61,8 @@ class SklearnModel:
 
     def answer(self, rows: Sequence[Any]) -> list[Estimate | Failure]:
         """Predict rows together; where scikit-learn turns them down, find the row that is at fault by halves."""
-        try:
-            return self._answer_alike(rows)
-        except (ValueError, TypeError) as error:  # scikit-learn says so of values that it cannot use
-            if len(rows) == 1:
-                return [refused(error)]
-        middle = len(rows) // 2
-        return [*self.answer(rows[:middle]), *self.answer(rows[middle:])]
+        unusable = (ValueError, TypeError)  # scikit-learn says so of values
+        return answer_by_halves(rows, self._answer_alike, turned_down=unusable, refused=refused)
 
     def facts(self) -> dict[str, Any]:
         """Return what a person would like to know of the model."""
