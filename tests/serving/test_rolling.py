@@ -7,6 +7,7 @@ import os
 import signal
 from collections.abc import AsyncGenerator, Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -118,15 +119,24 @@ async def test_the_old_one_serves_while_the_new_one_loads_and_both_are_shown(fol
         assert await serving.infer("x") == "new x"
 
 
-async def test_a_batch_that_is_with_the_old_one_is_answered_by_it(folder: Folder) -> None:
+@contextlib.asynccontextmanager
+async def a_new_one_waiting(
+    folder: Folder,
+) -> AsyncGenerator[tuple[OpenServing, list[int], asyncio.Task[Any]]]:
+    """Serve with an old worker whose batch waits at the gate and a new one that has loaded; give its pid too."""
     folder.write(work="wait")
     async with folder.served() as serving:
         before = pids(serving)
-        with_the_old = asyncio.create_task(serving.infer("x"))
+        running = asyncio.create_task(serving.infer("x"))
         await until(lambda: serving.statistics().running_items == 1)
         folder.write(name="new")
         serving.roll()
         await until(lambda: "loaded" in serving.slots[-1].text)
+        yield serving, before, running
+
+
+async def test_a_batch_that_is_with_the_old_one_is_answered_by_it(folder: Folder) -> None:
+    async with a_new_one_waiting(folder) as (serving, before, with_the_old):
         waits = asyncio.create_task(serving.infer("y"))
         await until(lambda: serving.statistics().waiting_items == 1)
         folder.gate.write_text("")
@@ -138,28 +148,14 @@ async def test_a_batch_that_is_with_the_old_one_is_answered_by_it(folder: Folder
 async def test_an_old_one_that_dies_of_its_last_batch_is_succeeded_and_the_batch_tried_again(
     folder: Folder,
 ) -> None:
-    folder.write(work="wait")
-    async with folder.served() as serving:
-        before = pids(serving)
-        running = asyncio.create_task(serving.infer("x"))
-        await until(lambda: serving.statistics().running_items == 1)
-        folder.write(name="new")
-        serving.roll()
-        await until(lambda: "loaded" in serving.slots[-1].text)
+    async with a_new_one_waiting(folder) as (serving, before, running):
         os.kill(before[0], signal.SIGKILL)
         assert await running == "new x"
         await until_rolled(serving, before)
 
 
 async def test_a_new_one_that_dies_while_it_waits_for_the_old_one_changes_nothing(folder: Folder) -> None:
-    folder.write(work="wait")
-    async with folder.served() as serving:
-        before = pids(serving)
-        serving_now = asyncio.create_task(serving.infer("x"))
-        await until(lambda: serving.statistics().running_items == 1)
-        folder.write(name="new")
-        serving.roll()
-        await until(lambda: "loaded" in serving.slots[-1].text)
+    async with a_new_one_waiting(folder) as (serving, before, serving_now):
         os.kill(pids(serving)[-1], signal.SIGKILL)
         await until(lambda: pids(serving) == before)
         folder.gate.write_text("")
