@@ -12,14 +12,14 @@ _SECTION = re.compile(
 _FIELD = re.compile(r"(\w+)(?: \([^)]*\))?: (.+)")
 
 
-def describe_fields(schema: dict[str, Any]) -> None:
+def describe_fields(schema: Any) -> None:
     r"""Move what the description of an object says of its fields to the fields; one that has its own keeps it.
 
     A description is a docstring as Google writes it. What it says before its first section stays; the other
     sections are for who reads the code.
 
     Args:
-        schema: The JSON Schema of an object; it is changed.
+        schema: A JSON Schema; that of an object is changed, and anything else is left.
 
     Example:
         >>> schema = {"description": "A house.\n\nAttributes:\n    area: In m2.", "properties": {"area": {}}}
@@ -27,12 +27,13 @@ def describe_fields(schema: dict[str, Any]) -> None:
         >>> schema
         {'description': 'A house.', 'properties': {'area': {'description': 'In m2.'}}}
     """
-    description, properties = schema.get("description"), schema.get("properties")
+    parts = cast("dict[str, Any]", schema) if isinstance(schema, dict) else {}
+    description, properties = parts.get("description"), parts.get("properties")
     if not isinstance(description, str) or not isinstance(properties, dict):
         return
     text = inspect.cleandoc(description)
     first, *rest = _SECTION.split(text)
-    schema["description"] = first.strip()
+    parts["description"] = first.strip()
     sections = dict(zip(rest[::2], rest[1::2], strict=True))
     of_fields = _fields_of(sections.get("Attributes", ""))
     for name, field in cast("dict[str, Any]", properties).items():

@@ -94,8 +94,7 @@ def _lift(schema: Mapping[str, Any], name: str, side: str, schemas: dict[str, An
     definitions = lifted.pop("$defs", None)
     if isinstance(definitions, dict):
         for definition, body in cast("dict[str, Any]", definitions).items():
-            if isinstance(body, dict):
-                describe_fields(cast("dict[str, Any]", body))
+            describe_fields(body)
             schemas[prefix + definition] = body
     return lifted
 
